@@ -1,0 +1,139 @@
+//! One call of a plugin: what it is told, and what can come of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::grant::{Grants, Settings};
+use crate::ids::{CheckName, NotifyName, PluginName, RouterName, VrrpState};
+
+/// Run a check once. Holds all that the worker needs: a worker restarted a millisecond ago can answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckCall {
+    /// Whose run it is.
+    pub check: CheckName,
+    /// Number of this run; a verdict with another number is stale (C3).
+    pub run: u64,
+    /// Plugin to call.
+    pub plugin: PluginName,
+    /// Time the run may take, queueing included.
+    pub timeout: Duration,
+    /// Status of the previous verdict.
+    pub previous: Option<Status>,
+    /// The `config` block.
+    pub settings: Settings,
+    /// The `grant` block.
+    pub grants: Grants,
+    /// State of each virtual router of this node.
+    pub routers: Vec<(RouterName, VrrpState)>,
+}
+
+/// Deliver an event to a hook once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyCall {
+    /// Whose delivery it is.
+    pub notify: NotifyName,
+    /// Plugin to call.
+    pub plugin: PluginName,
+    /// Time the delivery may take.
+    pub timeout: Duration,
+    /// What happened.
+    pub event: NotifyEvent,
+    /// The `config` block.
+    pub settings: Settings,
+    /// The `grant` block.
+    pub grants: Grants,
+}
+
+/// What a hook is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyEvent {
+    /// Grows by one per event; the same on a redelivery.
+    pub id: u64,
+    /// The virtual router.
+    pub router: RouterName,
+    /// State before.
+    pub was: VrrpState,
+    /// State now.
+    pub now: VrrpState,
+    /// Effective priority.
+    pub priority: u8,
+    /// Milliseconds since 1970; the hands fill it in, the core has no wall clock.
+    pub at_ms: u64,
+    /// Open data: `cause`, `node`.
+    pub attrs: Vec<(String, String)>,
+}
+
+/// What a check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Good.
+    Pass,
+    /// Good, but a person should look.
+    Warn,
+    /// Bad.
+    Fail,
+}
+
+/// A plugin's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Good or bad.
+    pub status: Status,
+    /// One line, at most 512 bytes.
+    pub message: String,
+}
+
+/// No verdict: the plugin could not do its work, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallError {
+    /// Which kind, for counting and for `on-error`.
+    pub class: ErrorClass,
+    /// One line for a person.
+    pub message: String,
+}
+
+/// The kinds of "no verdict".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorClass {
+    /// The plugin says that its `config` block is wrong.
+    Config,
+    /// A grant is missing.
+    Denied,
+    /// The plugin says that it failed.
+    Internal,
+    /// The plugin asked for more memory than granted.
+    Memory,
+    /// No such plugin is loaded.
+    Missing,
+    /// It did not answer in time.
+    Timeout,
+    /// It trapped.
+    Trap,
+    /// Something it needs is not available.
+    Unavailable,
+    /// The worker died or is not there.
+    Worker,
+}
+
+impl ErrorClass {
+    /// The word that `status` shows.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Denied => "denied",
+            Self::Internal => "internal",
+            Self::Memory => "memory",
+            Self::Missing => "missing",
+            Self::Timeout => "timeout",
+            Self::Trap => "trap",
+            Self::Unavailable => "unavailable",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// What one run of a check came to.
+pub type CheckOutcome = Result<Verdict, CallError>;

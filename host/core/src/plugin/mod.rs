@@ -1,0 +1,4 @@
+//! Plugins seen from the brain: calls, the channel to the worker, and which file serves.
+
+pub mod call;
+pub mod channel;

@@ -1,0 +1,2 @@
+//! The program `standfast-worker`.
+fn main() {}
