@@ -274,10 +274,10 @@ impl AdvertInterval {
     pub fn from_duration(interval: Duration, version: Version) -> Result<Self, InvalidId> {
         let millis = interval.as_millis();
         match version {
-            Version::V3 if millis % 10 == 0 && (10..=40_950).contains(&millis) => {
+            Version::V3 if millis.is_multiple_of(10) && (10..=40_950).contains(&millis) => {
                 Ok(Self(u16::try_from(millis / 10).unwrap_or(100)))
             }
-            Version::V2 if millis % 1000 == 0 && (1_000..=255_000).contains(&millis) => {
+            Version::V2 if millis.is_multiple_of(1000) && (1_000..=255_000).contains(&millis) => {
                 Ok(Self(u16::try_from(millis / 10).unwrap_or(100)))
             }
             Version::V3 => Err(InvalidId(

@@ -1,9 +1,39 @@
 //! The brain of standfast: VRRP, health, supervision and configuration, without IO, clock or chance.
+//!
+//! | where is | file |
+//! | --- | --- |
+//! | who becomes master | `vrrp/machine.rs` |
+//! | how long until | `vrrp/timing.rs` |
+//! | which packets count | `vrrp/accept.rs` |
+//! | what a packet looks like | `wire/advert.rs` |
+//! | when the addresses are put back | `vrrp/addresses.rs` |
+//! | when a check runs and what its verdict does | `health/check.rs` |
+//! | why the priority dropped | `health/board.rs` |
+//! | how often nginx restarts | `service/restart.rs` |
+//! | what happens when nginx dies | `service/machine.rs` |
+//! | why a start failed | `service/failure.rs` |
+//! | when a new plugin is taken | `plugin/catalog.rs` |
+//! | when a hook is told | `hooks.rs` |
+//! | a config word | `config/<block>.rs` |
+//! | what changes on reload | `engine/reload.rs` |
+//! | what an operator sees | `status.rs`, `engine/view.rs` |
+//! | how it all hangs together | `engine.rs` |
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod chance;
+pub mod command;
 pub mod config;
+pub mod control;
+pub mod engine;
+pub mod event;
+pub mod health;
+pub mod hooks;
 pub mod ids;
 pub mod plugin;
+pub mod service;
+pub mod status;
 pub mod time;
+pub mod vrrp;
+pub mod wire;

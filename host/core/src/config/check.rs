@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::grant::{Grants, Settings};
+use crate::config::grant::{self, Grants, Settings};
+use crate::config::node::Node;
+use crate::config::value::{self, show};
 use crate::ids::{CheckName, PluginName, Weight};
 
 /// One check, fully checked.
@@ -46,3 +48,77 @@ pub enum OnError {
     /// As nothing at all.
     Ignore,
 }
+
+/// Reads a `check` block.
+pub(crate) fn parse(node: Node<'_>, name: Option<CheckName>) -> Option<CheckConfig> {
+    node.block(1..=1, WORDS, &[]);
+    let plugin = node.must("plugin", "plugin \"tcp\"", value::id);
+    let interval = node.or("interval", INTERVAL, value::duration(SHORTEST..=LONGEST));
+    let timeout = node.or(
+        "timeout",
+        interval.map(|interval| interval.min(TIMEOUT)),
+        value::duration(MOMENT..=LONGEST),
+    );
+    let fast = node.or(
+        "fast",
+        interval.map(|interval| interval.min(FAST)),
+        value::duration(MOMENT..=LONGEST),
+    );
+    let rise = node.or("rise", 2, value::whole(1..=100));
+    let fall = node.or("fall", 3, value::whole(1..=100));
+    let weight = node.or("weight", Some(None), |value| value::weight(value).map(Some));
+    let on_error = node.or("on-error", OnError::default(), value::one_of(ON_ERROR));
+    let settings = grant::settings(node);
+    let grants = grant::grants(node);
+    let timeout = at_most(node, "timeout", timeout, interval);
+    let fast = at_most(node, "fast", fast, interval);
+    Some(CheckConfig {
+        name: name?,
+        plugin: plugin?,
+        interval: interval?,
+        timeout: timeout?,
+        fast: fast?,
+        rise: rise?,
+        fall: fall?,
+        weight: weight?,
+        on_error: on_error?,
+        settings: settings?,
+        grants: grants?,
+    })
+}
+
+/// A duration that may not be longer than the interval.
+fn at_most(
+    node: Node<'_>,
+    word: &'static str,
+    is: Option<Duration>,
+    interval: Option<Duration>,
+) -> Option<Duration> {
+    let (is, interval) = (is?, interval?);
+    if is <= interval {
+        return Some(is);
+    }
+    if let Some(child) = node.child(word) {
+        let what = format!("`{word}` is longer than the interval {}", show(interval));
+        child.fault(
+            what,
+            format!("write at most \"{}\", or a longer `interval`", show(interval)),
+        );
+    }
+    None
+}
+
+const WORDS: &[&str] = &[
+    "plugin", "interval", "timeout", "fast", "rise", "fall", "weight", "on-error", "config", "grant",
+];
+const ON_ERROR: &[(&str, OnError)] = &[
+    ("fail", OnError::Fail),
+    ("hold", OnError::Hold),
+    ("ignore", OnError::Ignore),
+];
+const INTERVAL: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_millis(500);
+const FAST: Duration = Duration::from_millis(250);
+const MOMENT: Duration = Duration::from_millis(10);
+const SHORTEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(3600);

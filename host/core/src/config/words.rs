@@ -1,0 +1,64 @@
+//! Helps with words that are not ours: the nearest one that is, or what keepalived's word has become.
+
+/// A mend for an unknown word, given those that are known at its place.
+pub(crate) fn suggest(word: &str, known: &[&str]) -> String {
+    if let Some((_, mend)) = KEEPALIVED.iter().find(|(theirs, _)| *theirs == word) {
+        return format!("keepalived's `{word}` is {mend}");
+    }
+    match nearest(word, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "take it out: nothing belongs here".into(),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+/// The known word that differs in fewest letters, if that is few enough to be a slip.
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let slips = (word.chars().count() / 3).clamp(1, 3);
+    known
+        .iter()
+        .map(|near| (distance(word, near), *near))
+        .filter(|(distance, _)| *distance <= slips)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, near)| near)
+}
+
+/// Letters to insert, delete or replace; long words count as far away.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(40).collect(), b.chars().take(40).collect());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// What an administrator may still have in the fingers.
+const KEEPALIVED: &[(&str, &str)] = &[
+    ("advert_int", "`advert-interval \"1s\"` here"),
+    ("auth_pass", "`auth pass=\"…\"` here"),
+    ("auth_type", "not needed here: `auth pass=\"…\"` is type PASS"),
+    ("authentication", "`auth pass=\"…\"` here"),
+    ("global_defs", "not needed here: write `node \"…\"` at the top"),
+    ("nopreempt", "`preempt #false` here"),
+    ("notify_backup", "a `notify` block with `on \"backup\"` here"),
+    ("notify_fault", "a `notify` block with `on \"fault\"` here"),
+    ("notify_master", "a `notify` block with `on \"master\"` here"),
+    ("notify_stop", "a `notify` block with `on \"stopped\"` here"),
+    ("preempt_delay", "`preempt #true delay=\"…\"` here"),
+    ("router_id", "`node \"…\"` here"),
+    ("script", "`plugin \"…\"` here: checks are WebAssembly components"),
+    ("state", "not needed here: the priority alone decides who begins"),
+    ("track_interface", "`track { interface \"…\" }` here"),
+    ("track_script", "`track { check \"…\" }` here"),
+    ("virtual_ipaddress", "`virtual-address \"…\"` here"),
+    ("virtual_router_id", "`virtual-router-id` here"),
+    ("vrrp_instance", "`vrrp \"…\"` here"),
+    ("vrrp_script", "`check \"…\"` here"),
+];

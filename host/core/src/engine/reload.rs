@@ -1,0 +1,124 @@
+//! Takes a configuration over: what is unchanged is not touched, what is gone leaves properly.
+
+use crate::config::file::Config;
+use crate::engine::Engine;
+use crate::engine::router::Router;
+use crate::health::check::Check;
+use crate::hooks::Hook;
+use crate::ids::RouterName;
+use crate::service::machine::Machine as Service;
+use crate::time::Instant;
+
+impl Engine {
+    /// Makes `new` the running configuration.
+    pub(super) fn adopt(&mut self, new: Config, now: Instant) {
+        let old = std::mem::replace(&mut self.config, new.clone());
+        if old == new {
+            return;
+        }
+        self.adopt_services(&new, now);
+        self.adopt_checks(&new, now);
+        self.adopt_routers(&new, now);
+        self.hooks.retain(|name, _| new.notifies.contains_key(name));
+        for (name, config) in &new.notifies {
+            match self.hooks.get_mut(name) {
+                Some(hook) => hook.reconfigure(config.clone()),
+                None => {
+                    self.hooks.insert(name.clone(), Hook::new(config.clone()));
+                }
+            }
+        }
+        let plugins = new.plugins();
+        self.catalog.keep(|plugin| plugins.contains(plugin));
+        for plugin in plugins {
+            self.catalog.add(plugin.clone());
+            self.release_checks(&plugin, now);
+        }
+    }
+
+    fn adopt_services(&mut self, new: &Config, now: Instant) {
+        let gone: Vec<_> = self
+            .services
+            .keys()
+            .filter(|name| !new.services.contains_key(*name))
+            .cloned()
+            .collect();
+        for name in &gone {
+            // It leaves the table once it has ended (`forget_stopped`).
+            self.with_service(name, now, |machine, out| {
+                machine.stop("no longer in the configuration", now, out);
+            });
+        }
+        for (name, config) in &new.services {
+            match self.services.get_mut(name) {
+                Some(machine) if machine.config() != config => machine.reconfigure(config.clone(), now),
+                Some(_) => {}
+                None => {
+                    let seed = self.chance.number();
+                    self.services
+                        .insert(name.clone(), Service::new(config.clone(), seed, now));
+                }
+            }
+        }
+        self.forget_stopped();
+    }
+
+    /// Services that have ended and are in no configuration any more.
+    pub(super) fn forget_stopped(&mut self) {
+        let config = &self.config;
+        self.services
+            .retain(|name, machine| config.services.contains_key(name) || !machine.is_stopped());
+    }
+
+    fn adopt_checks(&mut self, new: &Config, now: Instant) {
+        self.checks.retain(|name, _| new.checks.contains_key(name));
+        for (name, config) in &new.checks {
+            let seed = self.chance.number();
+            match self.checks.get_mut(name) {
+                Some(check) if check.config().plugin != config.plugin => {
+                    *check = Check::new(config.clone(), seed, now);
+                }
+                Some(check) if check.config() != config => check.reconfigure(config.clone(), now),
+                Some(_) => {}
+                None => {
+                    self.checks
+                        .insert(name.clone(), Check::new(config.clone(), seed, now));
+                }
+            }
+        }
+    }
+
+    fn adopt_routers(&mut self, new: &Config, now: Instant) {
+        let identity_kept = |router: &Router| {
+            new.routers.get(&router.config.name).is_some_and(|config| {
+                config.interface == router.config.interface
+                    && config.vrid == router.config.vrid
+                    && config.version == router.config.version
+            })
+        };
+        let gone: Vec<RouterName> = self
+            .routers
+            .values()
+            .filter(|router| !identity_kept(router))
+            .map(|router| router.config.name.clone())
+            .collect();
+        for name in gone {
+            self.with_router(&name, now, |router, deeds| {
+                router.stop("its configuration changed", now, deeds);
+            });
+            self.routers.remove(&name);
+        }
+        for (name, config) in &new.routers {
+            if self.routers.contains_key(name) {
+                self.with_router(name, now, |router, deeds| {
+                    if router.config != *config {
+                        router.reconfigure(config.clone(), deeds);
+                    }
+                });
+            } else {
+                self.routers
+                    .insert(name.clone(), Router::new(config.clone(), now));
+            }
+        }
+    }
+}

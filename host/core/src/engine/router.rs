@@ -1,0 +1,235 @@
+//! One virtual router with all its small machines; their actions become commands here.
+
+use crate::command::Command;
+use crate::config::router::{RouterConfig, VirtualAddress};
+use crate::event::Packet;
+use crate::ids::VrrpState;
+use crate::status::Counters;
+use crate::time::Instant;
+use crate::vrrp::accept::{accept, reject};
+use crate::vrrp::addresses::{Addresses, Step};
+use crate::vrrp::announcer::{Announcer, REPEAT};
+use crate::vrrp::machine::{Action, Machine, Standing};
+use crate::wire::advert::{Advert, ChecksumForm, GROUP};
+
+/// A state change, for the record and the hooks.
+#[derive(Clone, Debug)]
+pub(crate) struct Move {
+    pub(crate) from: VrrpState,
+    pub(crate) to: VrrpState,
+    pub(crate) cause: String,
+}
+
+/// What one event made a router do.
+#[derive(Debug, Default)]
+pub(crate) struct Deeds {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) moves: Vec<Move>,
+}
+
+/// One virtual router.
+#[derive(Clone, Debug)]
+pub(crate) struct Router {
+    pub(crate) config: RouterConfig,
+    pub(crate) machine: Machine,
+    pub(crate) addresses: Addresses,
+    pub(crate) announcer: Announcer,
+    pub(crate) counters: Counters,
+    /// What changes its priority or fitness just now.
+    pub(crate) reasons: Vec<String>,
+}
+
+impl Router {
+    pub(crate) fn new(config: RouterConfig, now: Instant) -> Self {
+        let machine = Machine::new(&config, now);
+        Self {
+            config,
+            machine,
+            addresses: Addresses::default(),
+            announcer: Announcer::default(),
+            counters: Counters::default(),
+            reasons: Vec::new(),
+        }
+    }
+
+    /// A packet for this VRID on this interface.
+    pub(crate) fn on_packet(&mut self, packet: &Packet, now: Instant, deeds: &mut Deeds) {
+        if packet.ttl != 255 {
+            // R-5.1.1.3-2, R-7.1-1
+            self.counters.ttl_errors += 1;
+            return;
+        }
+        match Advert::decode(&packet.payload, packet.source, packet.destination) {
+            Err(error) => reject(error, &mut self.counters),
+            Ok((advert, _form)) => {
+                if accept(&self.config, &advert, &mut self.counters) {
+                    let mut actions = Vec::new();
+                    self.machine.on_advert(packet.source, &advert, now, &mut actions);
+                    self.perform(actions, now, deeds);
+                }
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Instant, deeds: &mut Deeds) {
+        let mut actions = Vec::new();
+        self.machine.on_time(now, &mut actions);
+        self.perform(actions, now, deeds);
+        if let Some(step) = self.addresses.poll(now) {
+            self.take(step, deeds);
+        }
+        if self.announcer.poll(now) && self.addresses.present() {
+            deeds.commands.push(self.announce());
+        }
+    }
+
+    /// Fitness or priority may have changed.
+    pub(crate) fn set_standing(&mut self, standing: Standing, now: Instant, deeds: &mut Deeds) {
+        let mut actions = Vec::new();
+        self.machine.set_standing(standing, now, &mut actions);
+        self.perform(actions, now, deeds);
+    }
+
+    /// Leaves for good.
+    pub(crate) fn stop(&mut self, why: &str, now: Instant, deeds: &mut Deeds) {
+        let mut actions = Vec::new();
+        self.machine.stop(why, now, &mut actions);
+        self.perform(actions, now, deeds);
+    }
+
+    /// The kernel answered. `true`: the addresses came back after someone had removed them.
+    pub(crate) fn on_addresses(
+        &mut self,
+        step: Step,
+        result: Result<(), String>,
+        now: Instant,
+        deeds: &mut Deeds,
+    ) {
+        if self.addresses.done(step, result, now) {
+            self.announcer.appeared(now);
+            deeds.commands.push(self.announce());
+        }
+    }
+
+    /// The kernel's list of addresses on `dev`s changed. `true`: one of ours was taken away by someone.
+    pub(crate) fn on_kernel_addresses(
+        &mut self,
+        there: impl Fn(&VirtualAddress) -> bool,
+        now: Instant,
+    ) -> bool {
+        let all_there = self.config.addresses.iter().all(there);
+        let lost = self.addresses.seen(all_there, now);
+        self.counters.addresses_restored += u64::from(lost);
+        lost
+    }
+
+    /// When to call `tick`, and why.
+    pub(crate) fn deadline(&self) -> Option<(Instant, &'static str)> {
+        let addresses = self.addresses.deadline().map(|at| (at, "addresses"));
+        let announce = self.announcer.deadline().map(|at| (at, "announce"));
+        [self.machine.deadline(), addresses, announce]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes over a configuration of the same interface, VRID and version.
+    pub(crate) fn reconfigure(&mut self, config: RouterConfig, deeds: &mut Deeds) {
+        let gone: Vec<_> = self
+            .config
+            .addresses
+            .iter()
+            .filter(|old| !config.addresses.contains(old))
+            .cloned()
+            .collect();
+        let other_list = self.config.addresses != config.addresses;
+        self.machine.reconfigure(&config);
+        self.config = config;
+        if other_list && self.machine.state() == VrrpState::Master {
+            if !gone.is_empty() {
+                let router = self.config.name.clone();
+                deeds.commands.push(Command::RemoveAddresses {
+                    router,
+                    addresses: gone,
+                });
+            }
+            let step = self.addresses.want(true);
+            self.take(step, deeds);
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>, now: Instant, deeds: &mut Deeds) {
+        for action in actions {
+            match action {
+                Action::Send(priority) => deeds.commands.extend(self.advert(priority)),
+                Action::Hold => {
+                    let step = self.addresses.want(true);
+                    self.take(step, deeds);
+                }
+                Action::Release => {
+                    self.announcer.cancel();
+                    let step = self.addresses.want(false);
+                    self.take(step, deeds);
+                }
+                Action::Contested => {
+                    if self.addresses.present() && self.announcer.contested(now) {
+                        deeds.commands.push(self.announce());
+                    }
+                }
+                Action::Moved { from, to, cause } => {
+                    self.counters.became_master += u64::from(to == VrrpState::Master);
+                    self.counters.released_master += u64::from(from == VrrpState::Master);
+                    deeds.moves.push(Move { from, to, cause });
+                }
+            }
+        }
+    }
+
+    /// An advert with current values (R-7.2-1: never a cached packet).
+    fn advert(&mut self, priority: u8) -> Option<Command> {
+        let Some(source) = self.machine.primary() else {
+            self.counters.send_errors += 1;
+            return None;
+        };
+        let advert = Advert {
+            version: self.config.version,
+            vrid: self.config.vrid,
+            priority,
+            interval: self.config.interval,
+            addresses: self
+                .config
+                .addresses
+                .iter()
+                .map(|virtual_address| virtual_address.address)
+                .collect(),
+            auth: self.config.auth.clone(),
+        };
+        self.counters.adverts_sent += 1;
+        self.counters.priority_zero_sent += u64::from(priority == 0);
+        Some(Command::SendAdvert {
+            router: self.config.name.clone(),
+            interface: self.config.interface.clone(),
+            source,
+            destination: GROUP,
+            bytes: advert.encode(source, GROUP, ChecksumForm::PseudoHeader),
+        })
+    }
+
+    fn take(&self, step: Step, deeds: &mut Deeds) {
+        let router = self.config.name.clone();
+        let addresses = self.config.addresses.clone();
+        deeds.commands.push(match step {
+            Step::Add => Command::AddAddresses { router, addresses },
+            Step::Remove => Command::RemoveAddresses { router, addresses },
+        });
+    }
+
+    fn announce(&self) -> Command {
+        let on_dev = |address: &VirtualAddress| (address.dev.clone(), address.address);
+        Command::Announce {
+            addresses: self.config.addresses.iter().map(on_dev).collect(),
+            repeat: REPEAT,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! All that can come in.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::file::Config;
+use crate::control::ServiceAction;
+use crate::ids::{CheckName, IfName, NotifyName, PluginName, RouterName, ServiceName};
+use crate::plugin::call::{CallError, CheckOutcome};
+use crate::plugin::channel::LoadedPlugin;
+use crate::service::failure::Class;
+use crate::service::machine::Exit;
+use crate::vrrp::addresses::Step;
+
+/// Everything that happens, as the engine is told it.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The kernel answered an `AddAddresses` or `RemoveAddresses`.
+    AddressesDone {
+        /// The router.
+        router: RouterName,
+        /// Which of the two.
+        step: Step,
+        /// What became of it.
+        result: Result<(), String>,
+    },
+    /// A check run was answered.
+    Checked {
+        /// The check.
+        check: CheckName,
+        /// The run.
+        run: u64,
+        /// What came of it.
+        outcome: CheckOutcome,
+        /// How long it took.
+        took: Duration,
+    },
+    /// An interface changed; `None`: it is gone.
+    Link {
+        /// Its name.
+        interface: IfName,
+        /// Its whole state.
+        link: Option<Link>,
+    },
+    /// A delivery to a hook was answered.
+    Notified {
+        /// The hook.
+        notify: NotifyName,
+        /// Event id.
+        id: u64,
+        /// What came of it.
+        result: Result<(), CallError>,
+    },
+    /// An operator asks something of a service; `ticket` is answered by `Command::Answer`.
+    Operate {
+        /// The service.
+        service: ServiceName,
+        /// What.
+        action: ServiceAction,
+        /// Names the asker.
+        ticket: u64,
+    },
+    /// A packet of protocol 112.
+    Packet(Packet),
+    /// The file of a plugin appeared, changed or went (`None`).
+    PluginFile {
+        /// The plugin.
+        plugin: PluginName,
+        /// Its file, the first one found in the folders.
+        path: Option<PathBuf>,
+    },
+    /// A load was answered.
+    PluginLoaded {
+        /// The plugin.
+        plugin: PluginName,
+        /// The load.
+        generation: u64,
+        /// What serves now, or why nothing changed.
+        result: Result<LoadedPlugin, String>,
+    },
+    /// A new configuration, parsed.
+    Reload(Box<Config>),
+    /// A new configuration was refused; shown in status until one is accepted.
+    ReloadRefused(String),
+    /// An advert could not be sent.
+    SendFailed {
+        /// The router.
+        router: RouterName,
+    },
+    /// A service's process ended.
+    ServiceExited {
+        /// The service.
+        service: ServiceName,
+        /// Its process.
+        pid: u32,
+        /// How.
+        exit: Exit,
+    },
+    /// A service does its work.
+    ServiceReady {
+        /// The service.
+        service: ServiceName,
+        /// Its process.
+        pid: u32,
+    },
+    /// A service was spawned, or could not be.
+    ServiceStarted {
+        /// The service.
+        service: ServiceName,
+        /// Its process, or why there is none.
+        result: Result<u32, (Class, String)>,
+    },
+    /// A configuration test ended.
+    ServiceTested {
+        /// The service.
+        service: ServiceName,
+        /// Whether it passed, or what it said.
+        result: Result<(), String>,
+    },
+    /// Leave: resign, release, stop the services, then `Command::Exit`.
+    Shutdown,
+    /// Time has passed.
+    Tick,
+    /// The worker ended.
+    WorkerDown(String),
+    /// The worker is there; the text names its engine.
+    WorkerUp(String),
+}
+
+/// A packet of protocol 112 with what the checks of RFC 9568 section 7.1 need from its IP header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Where it came in.
+    pub interface: IfName,
+    /// Its source.
+    pub source: Ipv4Addr,
+    /// Its destination.
+    pub destination: Ipv4Addr,
+    /// Its time to live.
+    pub ttl: u8,
+    /// Its payload.
+    pub payload: Vec<u8>,
+}
+
+/// An interface as far as it matters here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Administratively up.
+    pub up: bool,
+    /// Has a carrier.
+    pub carrier: bool,
+    /// Its IPv4 addresses, in kernel order.
+    pub addresses: Vec<Ipv4Addr>,
+}

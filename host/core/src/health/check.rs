@@ -1,0 +1,332 @@
+//! One check: when it runs, and what its verdicts make of it (rise, fall, hold).
+//!
+//! States and transitions are those of reliability 2.3 without damping; slots are those of C1.
+
+use std::time::Duration;
+
+use crate::chance::Chance;
+use crate::config::check::{CheckConfig, OnError};
+use crate::plugin::call::{CallError, CheckOutcome, ErrorClass, Status};
+use crate::status::CheckStatus;
+use crate::time::Instant;
+
+/// Slots are spread by this much, in thousandths of the interval (C1).
+const JITTER_PERMILLE: u32 = 50;
+/// The first run comes within this time, so that a node does not wait an hour for an hourly check.
+const FIRST_RUN: Duration = Duration::from_millis(250);
+/// A check that has given nothing for so long is Down.
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// A dead worker is back within this; until then its checks wait.
+const WORKER_GRACE: Duration = Duration::from_secs(1);
+
+/// Where a check stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No verdict yet.
+    Init,
+    /// Good.
+    Up,
+    /// Good, with so many failures in a row.
+    Falling(u32),
+    /// Bad.
+    Down,
+    /// Bad, with so many passes in a row.
+    Rising(u32),
+}
+
+/// A change of what the check counts as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flip {
+    /// Good now, or bad.
+    pub good: bool,
+    /// What the last run said.
+    pub why: String,
+}
+
+/// One check.
+#[derive(Clone, Debug)]
+pub struct Check {
+    config: CheckConfig,
+    chance: Chance,
+    state: State,
+    since: Instant,
+    /// When the plugin was first ready (or refused); no run before.
+    ready: Option<Instant>,
+    due: Option<Instant>,
+    /// Start and number of the run in flight.
+    open: Option<(Instant, u64)>,
+    run: u64,
+    worker_lost: Option<Instant>,
+    graced: bool,
+    last: Option<CheckOutcome>,
+    previous: Option<Status>,
+    took: Duration,
+    runs: u64,
+    errors: u64,
+    skipped: u64,
+}
+
+impl Check {
+    /// A check that has not run.
+    pub fn new(config: CheckConfig, seed: u64, now: Instant) -> Self {
+        Self {
+            config,
+            chance: Chance::new(seed),
+            state: State::Init,
+            since: now,
+            ready: None,
+            due: None,
+            open: None,
+            run: 0,
+            worker_lost: None,
+            graced: false,
+            last: None,
+            previous: None,
+            took: Duration::ZERO,
+            runs: 0,
+            errors: 0,
+            skipped: 0,
+        }
+    }
+
+    /// The configuration it runs by.
+    pub fn config(&self) -> &CheckConfig {
+        &self.config
+    }
+
+    /// Takes a new configuration; state and streak survive.
+    pub fn reconfigure(&mut self, config: CheckConfig, now: Instant) {
+        self.config = config;
+        if self.ready.is_some() && self.open.is_none() {
+            self.due = Some(now);
+        }
+    }
+
+    /// The plugin serves, or is known not to: runs begin.
+    pub fn plugin_ready(&mut self, now: Instant) {
+        if self.ready.is_none() {
+            self.ready = Some(now);
+            let spread = self.chance.below(FIRST_RUN.min(self.config.interval));
+            self.due = Some(now + spread);
+        }
+    }
+
+    /// The worker died: the run in flight is lost and waits for the next one, once.
+    pub fn worker_died(&mut self, now: Instant) -> Option<Flip> {
+        self.worker_lost.get_or_insert(now);
+        self.open.take()?;
+        if self.graced {
+            return self.settle(Err(worker_error()), Duration::ZERO, now);
+        }
+        self.graced = true;
+        self.due = Some(now + WORKER_GRACE / 4);
+        None
+    }
+
+    /// The worker is back.
+    pub fn worker_returned(&mut self) {
+        self.worker_lost = None;
+    }
+
+    /// Acts on deadlines. `Some(run)`: run the check now, under this number.
+    pub fn poll(&mut self, now: Instant, flips: &mut Vec<Flip>) -> Option<u64> {
+        if let Some((start, _)) = self.open {
+            if now < start + self.config.timeout {
+                return None;
+            }
+            // The deadline belongs to the scheduler (C3): an answer that comes later is stale.
+            self.open = None;
+            let late = CallError {
+                class: ErrorClass::Timeout,
+                message: format!("no answer within {} ms", self.config.timeout.as_millis()),
+            };
+            flips.extend(self.settle(Err(late), self.config.timeout, now));
+        }
+        if self.init_expired(now) {
+            flips.extend(self.enter(State::Down, "no verdict since the start", now));
+        }
+        if self.due.is_none_or(|due| due > now) {
+            return None;
+        }
+        if let Some(lost) = self.worker_lost {
+            if now < lost + WORKER_GRACE {
+                self.due = Some(lost + WORKER_GRACE);
+            } else {
+                flips.extend(self.settle(Err(worker_error()), Duration::ZERO, now));
+            }
+            return None;
+        }
+        self.run += 1;
+        self.open = Some((now, self.run));
+        let next = now + self.chance.around(self.config.interval, JITTER_PERMILLE);
+        self.due = Some(next);
+        Some(self.run)
+    }
+
+    /// The answer to run `run`; another number is stale and ignored.
+    pub fn on_outcome(
+        &mut self,
+        run: u64,
+        outcome: CheckOutcome,
+        took: Duration,
+        now: Instant,
+    ) -> Option<Flip> {
+        self.open.take_if(|(_, open)| *open == run)?;
+        self.settle(outcome, took, now)
+    }
+
+    /// When to call `poll`.
+    pub fn deadline(&self) -> Option<Instant> {
+        let init = match (self.state, self.ready) {
+            (State::Init, Some(ready)) => Some(ready + INIT_LIMIT),
+            _ => None,
+        };
+        let open = self.open.map(|(start, _)| start + self.config.timeout);
+        let due = if open.is_some() { None } else { self.due };
+        [init, open, due].into_iter().flatten().min()
+    }
+
+    /// Good, bad, or not known yet.
+    pub fn good(&self) -> Option<bool> {
+        match self.state {
+            State::Init => None,
+            State::Up | State::Falling(_) => Some(true),
+            State::Down | State::Rising(_) => Some(false),
+        }
+    }
+
+    /// Status of the last verdict, for the plugin.
+    pub fn previous(&self) -> Option<Status> {
+        self.previous
+    }
+
+    /// One line for the operator.
+    pub fn message(&self) -> String {
+        match (&self.last, self.ready) {
+            (Some(Ok(verdict)), _) => verdict.message.clone(),
+            (Some(Err(error)), _) => format!("{}: {}", error.class.word(), error.message),
+            (None, Some(_)) => "waiting for its first verdict".into(),
+            (None, None) => format!("waiting for plugin {} to load", self.config.plugin),
+        }
+    }
+
+    /// What `status` shows.
+    pub fn status(&self, now: Instant) -> CheckStatus {
+        let (word, streak) = match self.state {
+            State::Init => ("init", 0),
+            State::Up => ("up", 0),
+            State::Falling(k) => ("falling", k),
+            State::Down => ("down", 0),
+            State::Rising(k) => ("rising", k),
+        };
+        let error = match &self.last {
+            Some(Err(error)) => Some(error.class.word().into()),
+            Some(Ok(_)) | None => None,
+        };
+        CheckStatus {
+            name: self.config.name.to_string(),
+            plugin: self.config.plugin.to_string(),
+            state: word.into(),
+            good: self.good(),
+            streak,
+            since_ms: millis(now.since(self.since)),
+            status: self
+                .last
+                .as_ref()
+                .and_then(|last| last.as_ref().ok())
+                .map(|verdict| verdict.status),
+            error,
+            message: self.message(),
+            took_us: u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
+            weight: self.config.weight.map(|weight| weight.get()),
+            runs: self.runs,
+            errors: self.errors,
+            skipped: self.skipped,
+        }
+    }
+
+    fn init_expired(&self, now: Instant) -> bool {
+        self.state == State::Init && self.ready.is_some_and(|ready| now >= ready + INIT_LIMIT)
+    }
+
+    /// Counts one finished run and moves the state.
+    fn settle(&mut self, outcome: CheckOutcome, took: Duration, now: Instant) -> Option<Flip> {
+        self.runs += 1;
+        self.took = took;
+        let pass = match &outcome {
+            Ok(verdict) => {
+                self.graced = false;
+                self.previous = Some(verdict.status);
+                Some(verdict.status != Status::Fail)
+            }
+            Err(_) => {
+                self.errors += 1;
+                match self.config.on_error {
+                    OnError::Fail => Some(false),
+                    OnError::Hold => self.previous.map(|status| status != Status::Fail),
+                    OnError::Ignore => None,
+                }
+            }
+        };
+        self.last = Some(outcome);
+        let next = match (self.state, pass) {
+            (state, None) => state,
+            (State::Init | State::Up | State::Falling(_), Some(true)) => State::Up,
+            (State::Init | State::Down | State::Rising(_), Some(false)) => State::Down,
+            (State::Up, Some(false)) => self.falling(1),
+            (State::Falling(k), Some(false)) => self.falling(k + 1),
+            (State::Down, Some(true)) => self.rising(1),
+            (State::Rising(k), Some(true)) => self.rising(k + 1),
+        };
+        let why = self.message();
+        let flip = self.enter(next, &why, now);
+        if matches!(self.state, State::Falling(_) | State::Rising(_)) {
+            self.due = Some(now + self.config.fast);
+        } else if self.due.is_none_or(|due| due <= now) {
+            // The slot has passed while the run was open; no catch-up.
+            self.skipped += u64::from(self.due.is_some_and(|due| due < now));
+            self.due = Some(now + self.chance.around(self.config.interval, JITTER_PERMILLE));
+        }
+        flip
+    }
+
+    fn falling(&self, failures: u32) -> State {
+        if failures >= self.config.fall {
+            State::Down
+        } else {
+            State::Falling(failures)
+        }
+    }
+
+    fn rising(&self, passes: u32) -> State {
+        if passes >= self.config.rise {
+            State::Up
+        } else {
+            State::Rising(passes)
+        }
+    }
+
+    fn enter(&mut self, state: State, why: &str, now: Instant) -> Option<Flip> {
+        let was = self.good();
+        if std::mem::discriminant(&self.state) != std::mem::discriminant(&state) {
+            self.since = now;
+        }
+        self.state = state;
+        let good = self.good()?;
+        (was != Some(good)).then(|| Flip {
+            good,
+            why: why.to_owned(),
+        })
+    }
+}
+
+fn worker_error() -> CallError {
+    CallError {
+        class: ErrorClass::Worker,
+        message: "the plugin worker is not running".into(),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,212 @@
+//! Which plugin file serves: a changed file is loaded once it is quiet, one load at a time; the old one serves until then.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ids::PluginName;
+use crate::plugin::channel::LoadedPlugin;
+use crate::status::PluginStatus;
+use crate::time::Instant;
+
+/// A file that is still being written is left alone for so long after its last change.
+const QUIET: Duration = Duration::from_millis(200);
+/// A load that has not been answered by then has failed.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// A load to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Number of this load.
+    pub generation: u64,
+    /// The file.
+    pub path: PathBuf,
+    /// What served before.
+    pub fallback: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    path: Option<PathBuf>,
+    /// The file changed and is to be loaded at this instant.
+    load_at: Option<Instant>,
+    /// What serves, and since when.
+    serving: Option<(LoadedPlugin, Instant)>,
+    error: Option<String>,
+    /// Whether any load was answered, so that its checks can begin (or be known to fail).
+    answered: bool,
+}
+
+/// All plugins that the configuration names.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    entries: BTreeMap<PluginName, Entry>,
+    worker_up: bool,
+    generation: u64,
+    /// The load under way, and when it counts as failed.
+    loading: Option<(PluginName, u64, Instant)>,
+}
+
+impl Catalog {
+    /// Names a plugin; until a file is seen there is nothing to load.
+    pub fn add(&mut self, plugin: PluginName) {
+        self.entries.entry(plugin).or_default();
+    }
+
+    /// Keeps only what is still named.
+    pub fn keep(&mut self, named: impl Fn(&PluginName) -> bool) {
+        self.entries.retain(|plugin, _| named(plugin));
+    }
+
+    /// The folders were looked at: the file of a plugin is new or changed (`Some`), or there is none.
+    pub fn on_file(&mut self, plugin: &PluginName, path: Option<PathBuf>, now: Instant) {
+        let Some(entry) = self.entries.get_mut(plugin) else {
+            return;
+        };
+        match path {
+            Some(path) => {
+                entry.path = Some(path);
+                let first = entry.serving.is_none() && !entry.answered;
+                entry.load_at = Some(if first { now } else { now + QUIET });
+            }
+            None => {
+                entry.load_at = None;
+                entry.answered = true;
+                entry.error = Some(match (&entry.path, &entry.serving) {
+                    (Some(path), Some(_)) => {
+                        format!("{} is gone, the loaded version serves on", path.display())
+                    }
+                    (_, _) => format!("{plugin}.wasm is in none of the plugin folders"),
+                });
+            }
+        }
+    }
+
+    /// The worker is there, with nothing loaded.
+    pub fn worker_up(&mut self, now: Instant) {
+        self.worker_up = true;
+        self.loading = None;
+        for entry in self.entries.values_mut().filter(|entry| entry.path.is_some()) {
+            entry.load_at = Some(now);
+        }
+    }
+
+    /// The worker is gone.
+    pub fn worker_down(&mut self) {
+        self.worker_up = false;
+        self.loading = None;
+    }
+
+    /// The next load, if one is due and none is under way.
+    pub fn poll(&mut self, now: Instant) -> Option<Load> {
+        if let Some((plugin, generation, limit)) = self.loading.clone() {
+            if now < limit {
+                return None;
+            }
+            self.on_loaded(
+                &plugin,
+                generation,
+                Err("the worker did not answer in time".into()),
+                now,
+            );
+        }
+        if !self.worker_up {
+            return None;
+        }
+        let due = |entry: &Entry| entry.load_at.is_some_and(|at| at <= now);
+        let (plugin, entry) = self.entries.iter_mut().find(|(_, entry)| due(entry))?;
+        entry.load_at = None;
+        let path = entry.path.clone()?;
+        self.generation += 1;
+        self.loading = Some((plugin.clone(), self.generation, now + LOAD_LIMIT));
+        let fallback = entry.serving.as_ref().map(|(loaded, _)| loaded.digest.clone());
+        Some(Load {
+            plugin: plugin.clone(),
+            generation: self.generation,
+            path,
+            fallback,
+        })
+    }
+
+    /// A load was answered. Another generation is stale. Returns a line for the record, and whether it is bad news.
+    pub fn on_loaded(
+        &mut self,
+        plugin: &PluginName,
+        generation: u64,
+        result: Result<LoadedPlugin, String>,
+        now: Instant,
+    ) -> Option<(String, bool)> {
+        self.loading
+            .take_if(|(loading, number, _)| loading == plugin && *number == generation)?;
+        let entry = self.entries.get_mut(plugin)?;
+        entry.answered = true;
+        match result {
+            Ok(loaded) => {
+                entry.error.clone_from(&loaded.refused);
+                let same = entry
+                    .serving
+                    .as_ref()
+                    .is_some_and(|(old, _)| old.digest == loaded.digest);
+                let bad = loaded.refused.clone();
+                let line = format!(
+                    "{} serves, loaded in {} ms",
+                    short(&loaded.digest),
+                    loaded.took.as_millis()
+                );
+                if !same {
+                    entry.serving = Some((loaded, now));
+                }
+                match bad {
+                    Some(why) => Some((format!("file refused, {why}; the old version serves on"), true)),
+                    None => (!same).then_some((line, false)),
+                }
+            }
+            Err(why) => {
+                entry.error = Some(why.clone());
+                let keeps = if entry.serving.is_some() {
+                    "; the old version serves on"
+                } else {
+                    ""
+                };
+                Some((format!("file refused, {why}{keeps}"), true))
+            }
+        }
+    }
+
+    /// When to ask again.
+    pub fn deadline(&self) -> Option<Instant> {
+        if let Some((_, _, limit)) = self.loading {
+            return Some(limit);
+        }
+        if !self.worker_up {
+            return None;
+        }
+        self.entries.values().filter_map(|entry| entry.load_at).min()
+    }
+
+    /// Whether checks of this plugin may begin: a load was answered, well or badly.
+    pub fn answered(&self, plugin: &PluginName) -> bool {
+        self.entries.get(plugin).is_some_and(|entry| entry.answered)
+    }
+
+    /// What `status` shows.
+    pub fn status(&self, now: Instant) -> Vec<PluginStatus> {
+        let entry_status = |(plugin, entry): (&PluginName, &Entry)| PluginStatus {
+            name: plugin.to_string(),
+            path: entry.path.as_ref().map(|path| path.display().to_string()),
+            digest: entry.serving.as_ref().map(|(loaded, _)| loaded.digest.clone()),
+            loaded_ms: entry
+                .serving
+                .as_ref()
+                .map(|(_, at)| u64::try_from(now.since(*at).as_millis()).unwrap_or(u64::MAX)),
+            error: entry.error.clone(),
+        };
+        self.entries.iter().map(entry_status).collect()
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

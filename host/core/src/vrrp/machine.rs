@@ -1,0 +1,403 @@
+//! The state machine of one virtual router: Init, Backup, Master, Fault, Stopped.
+//!
+//! It is told adverts that were accepted, time, fitness and its own address; it answers with actions.
+//! Arms cite the requirement that they obey (RFC 9568 section 6.4; R2-n: RFC 3768).
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::config::router::{Preempt, RouterConfig};
+use crate::ids::{AdvertInterval, Priority, Version, VrrpState};
+use crate::time::Instant;
+use crate::vrrp::timing::{master_down, skew};
+use crate::wire::advert::Advert;
+
+/// A losing master is answered at once (R-6.4.3-12), but no flood makes us send faster than the shortest legal interval.
+const REASSERT_LIMIT: Duration = Duration::from_millis(10);
+
+/// What the machine wants done, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send an advert with this priority.
+    Send(u8),
+    /// Put the addresses on.
+    Hold,
+    /// Take the addresses off.
+    Release,
+    /// Neighbours may have learnt another owner: tell them again.
+    Contested,
+    /// The state changed.
+    Moved {
+        /// State before.
+        from: VrrpState,
+        /// State now.
+        to: VrrpState,
+        /// One line: why.
+        cause: String,
+    },
+}
+
+/// Whether this node may hold the addresses, and with which priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not known yet; keeps a router in Init, and any other router as it is.
+    Waiting(String),
+    /// It must not.
+    Unfit(String),
+    /// It may.
+    Fit(Priority),
+}
+
+/// The master last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Its primary address.
+    pub source: Ipv4Addr,
+    /// Its priority.
+    pub priority: u8,
+    /// When.
+    pub at: Instant,
+}
+
+/// One virtual router.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    version: Version,
+    interval: AdvertInterval,
+    preempt: Preempt,
+    state: VrrpState,
+    priority: Priority,
+    primary: Option<Ipv4Addr>,
+    /// The master's interval (R-6.1-4); used in Backup only.
+    learned: AdvertInterval,
+    /// Advert timer in Master, Master_Down in Backup, none elsewhere (S5).
+    timer: Option<Instant>,
+    /// In Backup: when the timer was started, and whether the master has given up.
+    base: (Instant, bool),
+    /// When the first worse advert was heard, for `preempt delay`.
+    worse_since: Option<Instant>,
+    reasserted: Option<Instant>,
+    heard: Option<Heard>,
+    since: Instant,
+    cause: String,
+}
+
+impl Machine {
+    /// A router in Init.
+    pub fn new(config: &RouterConfig, now: Instant) -> Self {
+        Self {
+            version: config.version,
+            interval: config.interval,
+            preempt: config.preempt,
+            state: VrrpState::Init,
+            priority: config.priority,
+            primary: None,
+            learned: config.interval,
+            timer: None,
+            base: (now, false),
+            worse_since: None,
+            reasserted: None,
+            heard: None,
+            since: now,
+            cause: "starting".into(),
+        }
+    }
+
+    /// Takes over what may change while running.
+    pub fn reconfigure(&mut self, config: &RouterConfig) {
+        self.interval = config.interval;
+        self.preempt = config.preempt;
+        if self.version == Version::V2 {
+            // v2 never learns (R2-3).
+            self.learned = config.interval;
+        }
+    }
+
+    /// The primary address of the interface: source of adverts and tie-break key (R-5.1.1.1-1).
+    pub fn set_primary(&mut self, primary: Option<Ipv4Addr>) {
+        self.primary = primary;
+    }
+
+    /// Fitness or priority changed.
+    pub fn set_standing(&mut self, standing: Standing, now: Instant, out: &mut Vec<Action>) {
+        match (self.state, standing) {
+            (VrrpState::Stopped, _) => {}
+            (VrrpState::Init, Standing::Waiting(why)) => self.cause = why,
+            (VrrpState::Backup | VrrpState::Master | VrrpState::Fault, Standing::Waiting(_)) => {}
+            (VrrpState::Init | VrrpState::Fault, Standing::Fit(priority)) => {
+                self.priority = priority;
+                self.start(now, out);
+            }
+            (VrrpState::Backup, Standing::Fit(priority)) => {
+                self.priority = priority;
+                self.rearm_backup(now);
+            }
+            (VrrpState::Master, Standing::Fit(priority)) => {
+                if priority != self.priority {
+                    self.priority = priority;
+                    self.send(now, out);
+                }
+            }
+            (VrrpState::Fault, Standing::Unfit(why)) => self.cause = why,
+            (VrrpState::Init | VrrpState::Backup, Standing::Unfit(why)) => {
+                out.push(Action::Release);
+                self.enter(VrrpState::Fault, why, now, out);
+            }
+            (VrrpState::Master, Standing::Unfit(why)) => {
+                self.resign(out);
+                self.enter(VrrpState::Fault, why, now, out);
+            }
+        }
+    }
+
+    /// An accepted advert.
+    pub fn on_advert(&mut self, source: Ipv4Addr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
+        // S7: an own frame that comes back has no effect.
+        if self.primary == Some(source) {
+            return;
+        }
+        match self.state {
+            VrrpState::Backup => self.backup_hears(source, advert, now),
+            VrrpState::Master => self.master_hears(source, advert, now, out),
+            // R-6.4.1-3
+            VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => {}
+        }
+    }
+
+    /// Acts on the timer if it is due.
+    pub fn on_time(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.timer.is_none_or(|at| at > now) {
+            return;
+        }
+        match self.state {
+            // R-6.4.2-7
+            VrrpState::Backup => {
+                let cause = self.takeover_cause(now);
+                self.become_master(cause, now, out);
+            }
+            // R-6.4.3-9
+            VrrpState::Master => self.send(now, out),
+            VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => self.timer = None,
+        }
+    }
+
+    /// Shutdown (R-6.4.2-6, R-6.4.3-8).
+    pub fn stop(&mut self, why: &str, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            VrrpState::Stopped => return,
+            VrrpState::Master => self.resign(out),
+            VrrpState::Init | VrrpState::Backup | VrrpState::Fault => {}
+        }
+        self.enter(VrrpState::Stopped, why.into(), now, out);
+    }
+
+    /// When to call `on_time`, and why.
+    pub fn deadline(&self) -> Option<(Instant, &'static str)> {
+        let why = if self.state == VrrpState::Master {
+            "advert"
+        } else {
+            "master down"
+        };
+        self.timer.map(|at| (at, why))
+    }
+
+    /// The state.
+    pub fn state(&self) -> VrrpState {
+        self.state
+    }
+
+    /// Since when.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Why.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    /// The priority that adverts carry.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// The address that adverts come from.
+    pub fn primary(&self) -> Option<Ipv4Addr> {
+        self.primary
+    }
+
+    /// The master last heard, unless it is this node.
+    pub fn heard(&self) -> Option<Heard> {
+        if self.state == VrrpState::Master {
+            None
+        } else {
+            self.heard
+        }
+    }
+
+    /// Leaving Init or Fault.
+    fn start(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.heard = None;
+        self.worse_since = None;
+        if self.priority == Priority::OWNER {
+            // R-6.4.1-1
+            self.become_master("address owner (priority 255)".into(), now, out);
+            return;
+        }
+        // R-6.4.1-2. Addresses left over from an earlier life would be a second owner.
+        out.push(Action::Release);
+        self.learned = self.interval;
+        self.enter(VrrpState::Backup, "listening for a master".into(), now, out);
+        self.restart_down_timer(now);
+    }
+
+    fn backup_hears(&mut self, source: Ipv4Addr, advert: &Advert, now: Instant) {
+        if advert.priority == 0 {
+            // R-6.4.2-8
+            self.heard = Some(Heard {
+                source,
+                priority: 0,
+                at: now,
+            });
+            self.base = (now, true);
+            self.timer = Some(now + skew(self.version, self.priority, self.learned));
+            return;
+        }
+        let better = advert.priority >= self.priority.get();
+        if better {
+            self.worse_since = None;
+        }
+        if better || self.tolerates_worse(now) {
+            // R-6.4.2-9
+            if self.version == Version::V3 {
+                self.learned = advert.interval;
+            }
+            self.restart_down_timer(now);
+            self.cause = format!("{source} is master with priority {}", advert.priority);
+        }
+        // else R-6.4.2-10: discarded, the timer keeps running.
+        self.heard = Some(Heard {
+            source,
+            priority: advert.priority,
+            at: now,
+        });
+    }
+
+    /// Whether a worse master is left alone just now.
+    fn tolerates_worse(&mut self, now: Instant) -> bool {
+        match self.preempt {
+            Preempt::Never => true,
+            Preempt::After(Duration::ZERO) => false,
+            Preempt::After(delay) => now < *self.worse_since.get_or_insert(now) + delay,
+        }
+    }
+
+    fn master_hears(&mut self, source: Ipv4Addr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
+        if advert.priority == 0 {
+            // R-6.4.3-10
+            self.send(now, out);
+            return;
+        }
+        // R2-5: a version 2 owner discards adverts; two version 3 owners resolve by address (R-7.1-7).
+        let deaf = self.version == Version::V2 && self.priority == Priority::OWNER;
+        let own = (self.priority.get(), self.primary);
+        if (advert.priority, Some(source)) > own && !deaf {
+            // R-6.4.3-11
+            self.heard = Some(Heard {
+                source,
+                priority: advert.priority,
+                at: now,
+            });
+            if self.version == Version::V3 {
+                self.learned = advert.interval;
+            }
+            out.push(Action::Release);
+            let cause = format!(
+                "{source} is better: priority {} against {}{}",
+                advert.priority,
+                self.priority.get(),
+                if advert.priority == self.priority.get() {
+                    ", higher address"
+                } else {
+                    ""
+                },
+            );
+            self.worse_since = None;
+            self.enter(VrrpState::Backup, cause, now, out);
+            self.restart_down_timer(now);
+            return;
+        }
+        if self.version == Version::V3 && self.reasserted.is_none_or(|last| now >= last + REASSERT_LIMIT) {
+            // R-6.4.3-12: answered at once, the advert timer is not re-armed by it. R2-6: version 2 stays silent.
+            self.reasserted = Some(now);
+            out.push(Action::Send(self.priority.get()));
+        }
+        out.push(Action::Contested);
+    }
+
+    fn become_master(&mut self, cause: String, now: Instant, out: &mut Vec<Action>) {
+        // The advert goes first, addresses and announcements follow (R-6.4.2-7).
+        self.send(now, out);
+        out.push(Action::Hold);
+        self.enter(VrrpState::Master, cause, now, out);
+    }
+
+    /// Sends an advert and arms the next (R-6.1-4: a master always uses its own interval).
+    fn send(&mut self, now: Instant, out: &mut Vec<Action>) {
+        out.push(Action::Send(self.priority.get()));
+        self.timer = Some(now + self.interval.duration());
+    }
+
+    fn resign(&mut self, out: &mut Vec<Action>) {
+        out.push(Action::Send(0));
+        out.push(Action::Release);
+    }
+
+    fn enter(&mut self, state: VrrpState, cause: String, now: Instant, out: &mut Vec<Action>) {
+        let from = self.state;
+        if matches!(state, VrrpState::Init | VrrpState::Fault | VrrpState::Stopped) {
+            self.timer = None;
+            self.heard = None;
+        }
+        self.state = state;
+        self.since = now;
+        self.cause.clone_from(&cause);
+        out.push(Action::Moved {
+            from,
+            to: state,
+            cause,
+        });
+    }
+
+    fn restart_down_timer(&mut self, now: Instant) {
+        self.base = (now, false);
+        self.rearm_backup(now);
+    }
+
+    /// The priority may have changed: the running timer shifts by the difference of skews (keepalived 2.6).
+    fn rearm_backup(&mut self, now: Instant) {
+        let (start, goodbye) = self.base;
+        let wait = if goodbye { skew } else { master_down };
+        self.timer = Some((start + wait(self.version, self.priority, self.learned)).max(now));
+    }
+
+    fn takeover_cause(&self, now: Instant) -> String {
+        match self.heard {
+            None => "no master heard".into(),
+            Some(Heard {
+                source, priority: 0, ..
+            }) => format!("{source} resigned"),
+            Some(Heard { source, priority, at }) => {
+                let silence = now.since(at).as_millis();
+                if priority < self.priority.get() && now.since(at) < self.learned.duration() * 2 {
+                    format!(
+                        "{source} is worse: priority {priority} against {}",
+                        self.priority.get()
+                    )
+                } else {
+                    format!("{source} silent for {silence} ms")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The protocol: one state machine per virtual router, and the small machines around it.
+
+pub mod accept;
+pub mod addresses;
+pub mod announcer;
+pub mod machine;
+pub mod timing;

@@ -1,0 +1,194 @@
+//! A VRRP advertisement as a value and as bytes, versions 2 and 3 over IPv4.
+
+use std::net::Ipv4Addr;
+
+use crate::config::router::AuthPass;
+use crate::ids::{AdvertInterval, Version, Vrid};
+use crate::wire::checksum::{ones_complement, pseudo_header};
+
+/// 224.0.0.18 (R-5.1.1.2-1).
+pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+/// One advertisement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advert {
+    /// Protocol version.
+    pub version: Version,
+    /// Virtual router.
+    pub vrid: Vrid,
+    /// Sender's priority; 0 means that it is giving up (R-5.2.4-3).
+    pub priority: u8,
+    /// Sender's interval.
+    pub interval: AdvertInterval,
+    /// Virtual addresses; at least one (R-5.2.5-1).
+    pub addresses: Vec<Ipv4Addr>,
+    /// Version 2 only: the simple password.
+    pub auth: Option<AuthPass>,
+}
+
+/// What the checksum of a version 3 IPv4 advert covers: the world is split (vrrp.md 1c), both are accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChecksumForm {
+    /// With the IPv4 pseudo-header: keepalived, FRR. What we send.
+    #[default]
+    PseudoHeader,
+    /// The message alone: RFC 9568, Cisco, Juniper (R-5.2.8-1). Also the only form of version 2.
+    MessageOnly,
+}
+
+/// Why bytes are not an advert. Each has its counter; none is logged per packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No or another list than the count says, or bytes after it (R-7.1-4).
+    #[error("length does not fit its address count")]
+    Length,
+    /// Neither 2 nor 3 (R-7.1-2).
+    #[error("version is neither 2 nor 3")]
+    Version,
+    /// Not an advertisement (R-5.2.2-1, R-7.1-3).
+    #[error("type is not 1")]
+    Type,
+    /// Wrong in both forms (R-5.2.8-3, R-7.1-5).
+    #[error("checksum is wrong")]
+    Checksum,
+    /// Virtual router id 0.
+    #[error("virtual router id is 0")]
+    Vrid,
+    /// No address (R-7.1-8, EID 8299).
+    #[error("address count is 0")]
+    NoAddress,
+    /// Interval 0 (R-7.1-10, EID 8301).
+    #[error("interval is 0")]
+    Interval,
+    /// Version 2 authentication of an unknown type, or AH (R2-2).
+    #[error("authentication type is neither none nor simple password")]
+    AuthType,
+}
+
+const TYPE_ADVERT: u8 = 1;
+const HEADER: usize = 8;
+const V2_TRAILER: usize = 8;
+
+impl Advert {
+    /// The bytes of this advert, checksummed for this source and destination.
+    pub fn encode(&self, source: Ipv4Addr, destination: Ipv4Addr, form: ChecksumForm) -> Vec<u8> {
+        let count = self.addresses.len().min(255);
+        let mut bytes = Vec::with_capacity(HEADER + count * 4 + V2_TRAILER);
+        bytes.push(self.version.number() << 4 | TYPE_ADVERT);
+        bytes.extend([
+            self.vrid.get(),
+            self.priority,
+            u8::try_from(count).unwrap_or(u8::MAX),
+        ]);
+        match self.version {
+            Version::V2 => bytes.extend([u8::from(self.auth.is_some()), self.interval.seconds()]),
+            // R-5.2.6-1: the four reserved bits stay zero, a legal interval has twelve bits.
+            Version::V3 => bytes.extend(self.interval.centis().to_be_bytes()),
+        }
+        bytes.extend([0, 0]);
+        for address in self.addresses.iter().take(count) {
+            bytes.extend(address.octets());
+        }
+        if self.version == Version::V2 {
+            // R2-1: the trailer is always there.
+            bytes.extend(self.auth.as_ref().map_or([0; V2_TRAILER], |pass| pass.0));
+        }
+        let sum = match (self.version, form) {
+            (Version::V2, _) | (Version::V3, ChecksumForm::MessageOnly) => ones_complement(&[&bytes]),
+            (Version::V3, ChecksumForm::PseudoHeader) => with_pseudo_header(source, destination, &bytes),
+        };
+        bytes[6..8].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    /// Reads the payload of an IPv4 packet of protocol 112.
+    ///
+    /// # Errors
+    /// The first rule of RFC 9568 section 7.1 or RFC 3768 that the bytes break.
+    pub fn decode(
+        bytes: &[u8],
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+    ) -> Result<(Self, ChecksumForm), DecodeError> {
+        let [first, vrid, priority, count, word_high, word_low, _, _, rest @ ..] = bytes else {
+            return Err(DecodeError::Length);
+        };
+        let version = match first >> 4 {
+            2 => Version::V2,
+            3 => Version::V3,
+            _ => return Err(DecodeError::Version),
+        };
+        if first & 0x0F != TYPE_ADVERT {
+            return Err(DecodeError::Type);
+        }
+        let list = usize::from(*count) * 4;
+        let trailer = if version == Version::V2 { V2_TRAILER } else { 0 };
+        if rest.len() != list + trailer {
+            return Err(DecodeError::Length);
+        }
+        let form = verified_form(version, bytes, source, destination).ok_or(DecodeError::Checksum)?;
+        let vrid = Vrid::try_from(*vrid).map_err(|_| DecodeError::Vrid)?;
+        if *count == 0 {
+            return Err(DecodeError::NoAddress);
+        }
+        let (list, trailer) = rest.split_at(list);
+        let (interval, auth) = match version {
+            Version::V2 => (
+                AdvertInterval::from_seconds(*word_low),
+                read_auth(*word_high, trailer)?,
+            ),
+            // R-5.2.6-2: reserved bits are ignored.
+            Version::V3 => (
+                AdvertInterval::from_centis(u16::from_be_bytes([word_high & 0x0F, *word_low])),
+                None,
+            ),
+        };
+        let addresses = list
+            .chunks_exact(4)
+            .map(|a| Ipv4Addr::new(a[0], a[1], a[2], a[3]))
+            .collect::<Vec<_>>();
+        let interval = interval.ok_or(DecodeError::Interval)?;
+        Ok((
+            Self {
+                version,
+                vrid,
+                priority: *priority,
+                interval,
+                addresses,
+                auth,
+            },
+            form,
+        ))
+    }
+}
+
+/// The virtual router id of bytes that may be no advert at all, to find whose error counter they move.
+pub fn peek_vrid(bytes: &[u8]) -> Option<Vrid> {
+    bytes.get(1).and_then(|&vrid| Vrid::try_from(vrid).ok())
+}
+
+fn verified_form(
+    version: Version,
+    bytes: &[u8],
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+) -> Option<ChecksumForm> {
+    // A sum over bytes that include a right checksum is 0.
+    if version == Version::V3 && with_pseudo_header(source, destination, bytes) == 0 {
+        return Some(ChecksumForm::PseudoHeader);
+    }
+    (ones_complement(&[bytes]) == 0).then_some(ChecksumForm::MessageOnly)
+}
+
+fn with_pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, bytes: &[u8]) -> u16 {
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    ones_complement(&[&pseudo_header(source, destination, length), bytes])
+}
+
+fn read_auth(kind: u8, trailer: &[u8]) -> Result<Option<AuthPass>, DecodeError> {
+    match (kind, trailer.try_into()) {
+        (0, Ok::<[u8; V2_TRAILER], _>(_)) => Ok(None),
+        (1, Ok(pass)) => Ok(Some(AuthPass(pass))),
+        _ => Err(DecodeError::AuthType),
+    }
+}

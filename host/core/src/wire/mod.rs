@@ -1,0 +1,5 @@
+//! Bytes on the wire.
+
+pub mod advert;
+pub mod arp;
+pub mod checksum;
