@@ -1,2 +1,27 @@
-//! The command `standfast`.
-fn main() {}
+//! The command `standfast`: parse, call, exit code.
+
+mod alarm;
+mod cli;
+mod control;
+mod daemon;
+mod effects;
+mod exit;
+mod journal;
+mod net;
+mod orphans;
+mod plugin_files;
+mod process;
+mod readable;
+mod realtime;
+mod start;
+mod status_code;
+mod supervisor;
+mod systemd;
+mod watch;
+mod worker;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,2 +1,42 @@
-//! The program `standfast-worker`.
-fn main() {}
+//! `standfast-worker`: runs standfast's WASM plugins for the daemon, and compiles them in a child of itself.
+//!
+//! | question | file |
+//! | --- | --- |
+//! | what the daemon and this program say to each other | `channel`, `serve` |
+//! | how a plugin file comes to serve | `load`, `cache`, `compile`, `native`, `catalog` |
+//! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
+//! | what a plugin may reach | `grants`, `subject`, `stdio`, `host/` |
+//! | what this program itself may do | `cage` |
+
+mod bindings;
+mod cache;
+mod cage;
+mod call;
+mod catalog;
+mod channel;
+mod cli;
+mod compile;
+mod engine;
+mod grants;
+mod host;
+mod lane;
+mod load;
+mod native;
+mod serve;
+mod scope;
+mod session;
+mod stdio;
+mod subject;
+mod text;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("standfast-worker: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

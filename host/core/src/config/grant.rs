@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use kdl::KdlValue;
 use serde::{Deserialize, Serialize};
 
+use crate::config::address;
 use crate::config::node::{Node, short};
 use crate::config::value::{self, Wrong, wrong};
 
@@ -108,8 +109,8 @@ pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
             "take it out",
         );
     }
-    let tcp = list(block, "tcp", value::host_port);
-    let http = list(block, "http", value::http_prefix);
+    let tcp = list(block, "tcp", address::host_port);
+    let http = list(block, "http", address::http_prefix);
     let read = list(block, "read", value::path);
     let processes = processes(block);
     let memory = block.or("memory", usual.memory, value::size(1 << 20..=1 << 30));

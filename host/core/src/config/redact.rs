@@ -90,7 +90,7 @@ mod tests {
             ("auth pass = geheim\nx 1", "auth pass = ******\nx 1"),
             ("auth_pass 123456\n", "auth_pass ******\n"),
             (r#"auth "a\"b" "c"#, r#"auth ****** **"#),
-            ("auth pass=#\"a;b\"#\nx", "auth pass=########\nx"),
+            ("auth pass=#\"a;b\"#\nx", "auth pass=*******\nx"),
             (
                 r#"config { url "u"; api-key "k" }"#,
                 r#"config { url "u"; api-key *** }"#,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kdl::KdlValue;
 
+use crate::config::address;
 use crate::config::check::CheckConfig;
 use crate::config::node::{Claims, Node};
 use crate::config::service::ServiceConfig;
@@ -264,7 +265,7 @@ fn addresses(
         if let Some((address, _)) = line
             .args()
             .next()
-            .and_then(|value| value::address(value.kdl).ok())
+            .and_then(|value| address::address(value.kdl).ok())
         {
             let what = || format!("{address} is a virtual address already");
             scene
@@ -285,15 +286,15 @@ fn addresses(
 
 fn virtual_address(node: Node<'_>, interface: Option<&IfName>) -> Option<VirtualAddress> {
     node.leaf(1..=1, &["label", "dev", "broadcast", "scope"]);
-    let address = node.first(value::address);
+    let address = node.first(address::address);
     let dev: Option<IfName> = node.prop("dev", interface.cloned(), value::id);
     let label = match &dev {
         Some(dev) => node.prop("label", Some(None), |value| {
-            value::label(dev.as_str())(value).map(Some)
+            address::label(dev.as_str())(value).map(Some)
         }),
         None => None,
     };
-    let broadcast = node.prop("broadcast", Some(None), |value| value::ipv4(value).map(Some));
+    let broadcast = node.prop("broadcast", Some(None), |value| address::ipv4(value).map(Some));
     let scope = node.prop("scope", Scope::default(), value::one_of(SCOPES));
     let (address, prefix) = address?;
     Some(VirtualAddress {

@@ -1,8 +1,7 @@
-//! Reads one KDL value: texts, numbers, durations, sizes, addresses, paths.
+//! Reads one KDL value: texts, numbers, names, durations, sizes, paths.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +9,6 @@ use std::time::Duration;
 
 use kdl::KdlValue;
 
-use crate::config::grant::{HostPort, HttpPrefix};
 use crate::config::node::short;
 use crate::config::words::{nearest, suggest};
 use crate::ids::{InvalidId, Weight};
@@ -284,122 +282,6 @@ pub(crate) fn per_second(value: &KdlValue) -> Result<u32, Wrong> {
     }
 }
 
-/// A virtual address with its prefix length, 32 unless written.
-pub(crate) fn address(value: &KdlValue) -> Result<(Ipv4Addr, u8), Wrong> {
-    let text = text(value)?;
-    let help = "write an IPv4 address and its prefix length: \"192.0.2.10/24\"";
-    let (address, prefix) = text.split_once('/').unwrap_or((&text, "32"));
-    if address.parse::<Ipv6Addr>().is_ok() {
-        return wrong("IPv6 virtual addresses are not supported by this version", help);
-    }
-    let Ok(address) = address.parse::<Ipv4Addr>() else {
-        return wrong(format!("\"{}\" is no IPv4 address", short(&text)), help);
-    };
-    let Some(prefix) = digits::<u8>(prefix).filter(|prefix| (1..=32).contains(prefix)) else {
-        return wrong(
-            format!("\"/{}\" is no prefix length", short(prefix)),
-            "write 1 to 32 behind the slash",
-        );
-    };
-    let [first, ..] = address.octets();
-    if first == 0 || first == 127 || first >= 224 {
-        return wrong(
-            format!("{address} cannot be a virtual address"),
-            "write a unicast address of the network",
-        );
-    }
-    Ok((address, prefix))
-}
-
-/// A plain IPv4 address.
-pub(crate) fn ipv4(value: &KdlValue) -> Result<Ipv4Addr, Wrong> {
-    let text = text(value)?;
-    text.parse().or_else(|_| {
-        wrong(
-            format!("\"{}\" is no IPv4 address", short(&text)),
-            "write it like \"192.0.2.255\"",
-        )
-    })
-}
-
-/// A host and a port.
-pub(crate) fn host_port(value: &KdlValue) -> Result<HostPort, Wrong> {
-    parse_host_port(&text(value)?, None)
-}
-
-fn parse_host_port(text: &str, default: Option<u16>) -> Result<HostPort, Wrong> {
-    let help = "write host and port: \"127.0.0.1:80\", \"[::1]:80\" or \"name:80\"";
-    let bad = |why: &str| wrong(format!("\"{}\" {why}", short(text)), help);
-    let (host, port) = match (text.strip_prefix('['), text.rsplit_once(':')) {
-        (Some(rest), _) => match rest.split_once(']') {
-            Some((host, "")) => (host, None),
-            Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or(""))),
-            None => return bad("has no closing bracket"),
-        },
-        (None, Some((host, port))) if !host.contains(':') => (host, Some(port)),
-        (None, Some(_)) => return bad("has an IPv6 address without brackets"),
-        (None, None) => (text, None),
-    };
-    let port = match (port, default) {
-        (Some(port), _) => digits::<u16>(port).filter(|port| *port > 0),
-        (None, default) => default,
-    };
-    let Some(port) = port else {
-        return bad("has no port from 1 to 65535");
-    };
-    let host = if text.starts_with('[') {
-        host.parse::<Ipv6Addr>().ok().map(|host| host.to_string())
-    } else {
-        host.parse::<Ipv4Addr>()
-            .ok()
-            .map(|host| host.to_string())
-            .or_else(|| host_name(host))
-    };
-    host.map_or_else(|| bad("has no valid host"), |host| Ok(HostPort { host, port }))
-}
-
-/// A name as the DNS has it, in small letters; the last label is not a number, so that a mistyped address is none.
-fn host_name(host: &str) -> Option<String> {
-    let clean = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let last = host.rsplit('.').next()?;
-    let named = !last.bytes().all(|b| b.is_ascii_digit());
-    (host.len() <= 253 && named && host.split('.').all(clean)).then(|| host.to_ascii_lowercase())
-}
-
-/// What a URL must begin with. The text is not repeated in the fault: hooks keep secrets in URLs.
-pub(crate) fn http_prefix(value: &KdlValue) -> Result<HttpPrefix, Wrong> {
-    let help = "write scheme, host and path: \"https://hooks.example.net/path\"";
-    let text = text(value)?;
-    let (tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        (None, None) => return wrong("this is no http or https address", help),
-    };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if authority.contains('@') {
-        return wrong("an address that is granted has no user and password", help);
-    }
-    let path = if path.is_empty() { "/" } else { path };
-    let odd =
-        path.contains(['?', '#', '\\', '%']) || path.chars().any(|c| c.is_whitespace() || c.is_control());
-    if odd || path.split('/').any(|part| part == "." || part == "..") {
-        return wrong("a path that is granted is plain: no query, no `%`, no `..`", help);
-    }
-    let authority = parse_host_port(authority, Some(if tls { 443 } else { 80 }))
-        .or_else(|_| wrong("this address has no valid host and port", help))?;
-    Ok(HttpPrefix {
-        tls,
-        authority,
-        path: path.to_owned(),
-    })
-}
-
 /// A path from the root.
 pub(crate) fn path(value: &KdlValue) -> Result<PathBuf, Wrong> {
     let text = text(value)?;
@@ -411,25 +293,6 @@ pub(crate) fn path(value: &KdlValue) -> Result<PathBuf, Wrong> {
         );
     }
     Ok(PathBuf::from(text))
-}
-
-/// The label of an address on `dev`.
-pub(crate) fn label(dev: &str) -> impl Fn(&KdlValue) -> Result<String, Wrong> {
-    move |value| {
-        let text = text(value)?;
-        let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-        if text.len() > 15 {
-            return wrong(
-                format!("\"{}\" is longer than 15 bytes", short(&text)),
-                "the kernel has no room for more: shorten it",
-            );
-        }
-        if !plain || !text.starts_with(dev) {
-            let what = format!("\"{}\" does not begin with the interface \"{dev}\"", short(&text));
-            return wrong(what, format!("write \"{dev}:1\""));
-        }
-        Ok(text)
-    }
 }
 
 /// What kind of value it is, for messages.
@@ -444,7 +307,7 @@ fn kind(value: &KdlValue) -> &'static str {
 }
 
 /// A number of digits alone: no sign, no space.
-fn digits<T: FromStr>(text: &str) -> Option<T> {
+pub(crate) fn digits<T: FromStr>(text: &str) -> Option<T> {
     text.parse()
         .ok()
         .filter(|_| text.bytes().all(|b| b.is_ascii_digit()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::chance::Chance;
 use crate::config::service::{ServiceConfig, ServiceKind};
-use crate::health::board::Condition;
+use crate::control::ServiceAction;
 use crate::service::failure::{Class, classify_nginx, telling_line};
 use crate::service::restart::{Decision, Restarts};
 use crate::time::Instant;
@@ -13,6 +13,8 @@ use crate::time::Instant;
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// A hopeless service is tested again this often, and started when the test passes.
 const PROBATION: Duration = Duration::from_secs(10);
+/// A configuration test that has not been answered by then has failed; the hands give up before.
+pub(super) const TEST_LIMIT: Duration = Duration::from_secs(15);
 /// After TERM, before KILL.
 const TERM_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -72,12 +74,23 @@ pub(super) enum State {
         pid: u32,
         next: Signal,
         at: Instant,
-        again: bool,
+        then: Then,
     },
-    /// Hopeless: its configuration is tested now and then.
+    /// Hopeless: its configuration is tested at this instant, or its test is to be answered by then.
     Broken { test_at: Instant, testing: bool },
     /// The budget is spent; an operator must start it.
     GaveUp,
+}
+
+/// What follows the end of a process that was asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It stays ended.
+    Stay,
+    /// It is started again.
+    Again,
+    /// It was never ready: a failed start.
+    Fail,
 }
 
 /// One service.
@@ -89,14 +102,15 @@ pub struct Machine {
     chance: Chance,
     pub(super) since: Instant,
     pub(super) cause: String,
-    /// When it stopped being up; the clock of `takeover-after` (N12).
+    /// When it stopped being up, or first failed to be; the clock of `takeover-after` (N12).
     pub(super) down_since: Option<Instant>,
-    ever_up: bool,
+    /// It was up until this interruption, so that the VIP may wait for it.
+    pub(super) interrupted: bool,
     pub(super) starts: u64,
-    /// An operator waits for a reload or a start.
-    pub(super) ticket: Option<u64>,
-    /// A configuration test before a reload is under way.
-    pub(super) reloading: bool,
+    /// An operator waits, and for what.
+    pub(super) ticket: Option<(u64, ServiceAction)>,
+    /// A configuration test before a reload is under way, and is to be answered by this instant.
+    pub(super) reloading: Option<Instant>,
 }
 
 impl Machine {
@@ -110,10 +124,10 @@ impl Machine {
             since: now,
             cause: "starting".into(),
             down_since: None,
-            ever_up: false,
+            interrupted: false,
             starts: 0,
             ticket: None,
-            reloading: false,
+            reloading: None,
         }
     }
 
@@ -131,8 +145,30 @@ impl Machine {
         }
     }
 
+    /// It was on its way out of the configuration, and is in it again.
+    pub fn resume(&mut self, config: ServiceConfig, now: Instant, out: &mut Vec<Action>) {
+        self.config = config;
+        self.answer(Err("it is in the configuration again and goes on".into()), out);
+        match self.state {
+            State::Spawning { .. } => self.state = State::Spawning { wanted: true },
+            State::Stopping { pid, next, at, .. } => {
+                let then = Then::Again;
+                self.state = State::Stopping { pid, next, at, then };
+            }
+            State::Stopped => self.wait(now, "in the configuration again", now),
+            State::Starting { .. }
+            | State::Up { .. }
+            | State::Waiting { .. }
+            | State::Broken { .. }
+            | State::GaveUp => {}
+        }
+    }
+
     /// Acts on deadlines.
     pub fn poll(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.reloading.is_some_and(|limit| limit <= now) {
+            self.on_tested(Err("the configuration test gave no answer".into()), now, out);
+        }
         match self.state {
             State::Waiting { until } if until <= now => {
                 self.starts += 1;
@@ -141,21 +177,21 @@ impl Machine {
             }
             State::Starting { pid, limit } if limit <= now => {
                 self.cause = format!("not ready within {} s", START_LIMIT.as_secs());
-                out.push(Action::Say(self.cause.clone(), true));
-                self.stop_process(pid, Signal::Terminate, true, now, out);
+                self.down_since.get_or_insert(now);
+                self.stop_process(pid, Signal::Terminate, Then::Fail, now, out);
             }
-            State::Stopping { pid, next, at, again } if at <= now => {
-                self.stop_process(pid, next, again, now, out);
+            State::Stopping { pid, next, at, then } if at <= now => {
+                self.stop_process(pid, next, then, now, out);
             }
-            State::Broken {
-                test_at,
-                testing: false,
-            } if test_at <= now => {
-                self.state = State::Broken {
-                    test_at: now + PROBATION,
-                    testing: true,
-                };
-                out.push(Action::Test);
+            State::Broken { test_at, testing } if test_at <= now => {
+                if testing {
+                    self.test_later(now);
+                } else {
+                    let test_at = now + TEST_LIMIT;
+                    let testing = true;
+                    self.state = State::Broken { test_at, testing };
+                    out.push(Action::Test);
+                }
             }
             State::Stopped
             | State::Spawning { .. }
@@ -165,45 +201,6 @@ impl Machine {
             | State::Stopping { .. }
             | State::Broken { .. }
             | State::GaveUp => {}
-        }
-    }
-
-    /// When to call `poll`, or when `condition` changes by itself.
-    pub fn deadline(&self, now: Instant) -> Option<(Instant, &'static str)> {
-        let own = match self.state {
-            State::Waiting { until } => Some((until, "service start")),
-            State::Starting { limit, .. } => Some((limit, "service start limit")),
-            State::Stopping { at, .. } => Some((at, "service stop")),
-            State::Broken {
-                test_at,
-                testing: false,
-            } => Some((test_at, "service test")),
-            State::Broken { testing: true, .. }
-            | State::Stopped
-            | State::Spawning { .. }
-            | State::Up { .. }
-            | State::GaveUp => None,
-        };
-        let takeover = self.down_since.map(|since| since + self.config.takeover_after);
-        let takeover = takeover.filter(|at| *at > now).map(|at| (at, "takeover-after"));
-        [own, takeover].into_iter().flatten().min()
-    }
-
-    /// What it means for the node (N12).
-    pub fn condition(&self, now: Instant) -> Condition {
-        let trouble = || format!("{}: {}", self.word(), self.cause);
-        match self.state {
-            State::Up { .. } => Condition::Good,
-            State::Broken { .. } | State::GaveUp | State::Stopped => Condition::Bad(trouble()),
-            State::Spawning { .. }
-            | State::Starting { .. }
-            | State::Waiting { .. }
-            | State::Stopping { .. } => match self.down_since {
-                Some(since) if now >= since + self.config.takeover_after => Condition::Bad(trouble()),
-                Some(_) => Condition::Good,
-                None if self.ever_up => Condition::Good,
-                None => Condition::Unknown("starting".into()),
-            },
         }
     }
 
@@ -219,7 +216,7 @@ impl Machine {
                     now,
                 );
             }
-            State::Spawning { wanted: false } => self.stop_process(pid, Signal::Quit, false, now, out),
+            State::Spawning { wanted: false } => self.stop_process(pid, Signal::Quit, Then::Stay, now, out),
             State::Stopped
             | State::Starting { .. }
             | State::Up { .. }
@@ -236,7 +233,10 @@ impl Machine {
             State::Spawning { wanted: true } => {
                 self.failed(class, why.to_owned(), Duration::ZERO, now, out);
             }
-            State::Spawning { wanted: false } => self.go(State::Stopped, now),
+            State::Spawning { wanted: false } => {
+                self.rest(State::Stopped, format!("stopped: it had not started, {why}"), now);
+                self.answer(Ok(self.cause.clone()), out);
+            }
             State::Stopped
             | State::Starting { .. }
             | State::Up { .. }
@@ -253,7 +253,7 @@ impl Machine {
             return;
         }
         let gap = self.down_since.take().map(|since| now.since(since).as_millis());
-        self.ever_up = true;
+        self.interrupted = true;
         self.go(State::Up { pid }, now);
         self.cause = match gap {
             Some(gap) => format!("restarted in {gap} ms, pid {pid}"),
@@ -278,17 +278,21 @@ impl Machine {
                 let uptime = now.since(self.since);
                 self.failed(Class::Transient, ended(exit), uptime, now, out);
             }
-            State::Stopping { pid: own, again, .. } if own == pid => {
-                if again {
+            State::Stopping { pid: own, then, .. } if own == pid => match then {
+                Then::Again => {
                     let why = self.cause.clone();
                     self.wait(now, &why, now);
-                } else {
-                    self.go(State::Stopped, now);
-                    self.cause = format!("stopped: {}", ended(exit));
+                }
+                Then::Fail => {
+                    let why = self.cause.clone();
+                    self.failed(Class::Transient, why, Duration::ZERO, now, out);
+                }
+                Then::Stay => {
+                    self.rest(State::Stopped, format!("stopped: {}", ended(exit)), now);
                     out.push(Action::Say(self.cause.clone(), false));
                     self.answer(Ok(self.cause.clone()), out);
                 }
-            }
+            },
             // Not ours, or of an earlier life.
             State::Starting { .. }
             | State::Up { .. }
@@ -303,13 +307,18 @@ impl Machine {
 
     /// The configuration test has ended.
     pub fn on_tested(&mut self, result: Result<(), String>, now: Instant, out: &mut Vec<Action>) {
+        let reloading = self.reloading.take().is_some();
         match (&self.state, result) {
-            (State::Up { pid }, Ok(())) if self.reloading => {
-                self.reloading = false;
+            (State::Up { pid }, Ok(())) if reloading => {
                 out.push(Action::Signal(*pid, Signal::Reload));
                 let done = "configuration tested, reload signalled".to_owned();
                 out.push(Action::Say(done.clone(), false));
                 self.answer(Ok(done), out);
+            }
+            (State::Up { .. }, Err(why)) if reloading => {
+                let refused = format!("reload refused, the old configuration serves on: {why}");
+                out.push(Action::Say(refused.clone(), true));
+                self.answer(Err(refused), out);
             }
             (State::Broken { testing: true, .. }, Ok(())) => {
                 out.push(Action::Say("configuration test passes again".into(), false));
@@ -318,34 +327,22 @@ impl Machine {
             }
             (State::Broken { testing: true, .. }, Err(why)) => {
                 self.cause = why;
-                self.state = State::Broken {
-                    test_at: now + PROBATION,
-                    testing: false,
-                };
+                self.test_later(now);
             }
-            (_, Err(why)) if self.reloading => {
-                self.reloading = false;
-                let refused = format!("reload refused, the old configuration serves on: {why}");
-                out.push(Action::Say(refused.clone(), true));
-                self.answer(Err(refused), out);
-            }
-            (_, Ok(()) | Err(_)) => self.reloading = false,
+            // Nobody waits for it any more.
+            (_, Ok(()) | Err(_)) => {}
         }
     }
 
     /// A death or a failed start: wait, give up, or call it hopeless.
     fn failed(&mut self, class: Class, why: String, uptime: Duration, now: Instant, out: &mut Vec<Action>) {
         self.down_since.get_or_insert(now);
-        self.reloading = false;
+        if self.reloading.take().is_some() {
+            self.answer(Err(format!("not reloaded: {why}")), out);
+        }
         if class.hopeless() {
-            self.cause = format!("{} error: {why}", class.word());
-            self.go(
-                State::Broken {
-                    test_at: now + PROBATION,
-                    testing: false,
-                },
-                now,
-            );
+            self.rest(State::GaveUp, format!("{} error: {why}", class.word()), now);
+            self.test_later(now);
             out.push(Action::Say(format!("cannot start, {}", self.cause), true));
             self.answer(Err(self.cause.clone()), out);
             return;
@@ -361,12 +358,12 @@ impl Machine {
             }
             Decision::GiveUp => {
                 let policy = self.config.restart;
-                self.cause = format!(
+                let cause = format!(
                     "given up after {} restarts within {} s, last: {why}",
                     policy.budget,
                     policy.within.as_secs()
                 );
-                self.go(State::GaveUp, now);
+                self.rest(State::GaveUp, cause, now);
                 out.push(Action::Say(self.cause.clone(), true));
                 self.answer(Err(self.cause.clone()), out);
             }
@@ -377,7 +374,7 @@ impl Machine {
         &mut self,
         pid: u32,
         signal: Signal,
-        again: bool,
+        then: Then,
         now: Instant,
         out: &mut Vec<Action>,
     ) {
@@ -393,7 +390,7 @@ impl Machine {
                 pid,
                 next,
                 at: now + patience,
-                again,
+                then,
             },
             now,
         );
@@ -404,13 +401,27 @@ impl Machine {
         self.go(State::Waiting { until }, now);
     }
 
+    /// Ends in a state in which there is nothing to wait for: the VIP does not wait either.
+    pub(super) fn rest(&mut self, state: State, cause: String, now: Instant) {
+        self.cause = cause;
+        self.interrupted = false;
+        self.down_since.get_or_insert(now);
+        self.go(state, now);
+    }
+
+    fn test_later(&mut self, now: Instant) {
+        let test_at = now + PROBATION;
+        let testing = false;
+        self.state = State::Broken { test_at, testing };
+    }
+
     pub(super) fn go(&mut self, state: State, now: Instant) {
         self.state = state;
         self.since = now;
     }
 
     pub(super) fn answer(&mut self, result: Result<String, String>, out: &mut Vec<Action>) {
-        if let Some(ticket) = self.ticket.take() {
+        if let Some((ticket, _)) = self.ticket.take() {
             out.push(Action::Answer(ticket, result));
         }
     }

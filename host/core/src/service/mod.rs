@@ -4,3 +4,4 @@ pub mod failure;
 pub mod machine;
 pub mod operator;
 pub mod restart;
+pub mod view;

@@ -7,8 +7,8 @@ pub const FRAME_LEN: usize = 42;
 
 /// The frame that announces `address` at `sender`.
 ///
-/// A request to everyone in which sender and target are the same address, with the target MAC all ones: what keepalived
-/// sends (keepalived 2.6), and what RFC 5227 section 3 says that hosts listen to.
+/// A request to everyone in which sender and target are the same address and the target MAC is all ones: byte for
+/// byte what keepalived sends (keepalived 2.6).
 pub fn gratuitous(sender: [u8; 6], address: Ipv4Addr) -> [u8; FRAME_LEN] {
     let mut frame = [0; FRAME_LEN];
     let parts: [&[u8]; 8] = [

@@ -1,0 +1,105 @@
+//! Every example and every KDL block of the papers is read by the parser that users have.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use standfast_core::config::derived::report;
+use standfast_core::config::file::Config;
+
+#[test]
+fn every_example_parses() {
+    let mut count = 0;
+    for (name, text) in examples() {
+        let errors = Config::parse(&name, &text).err();
+        let lines: Vec<_> = errors.iter().flat_map(|errors| errors.lines()).collect();
+        assert!(lines.is_empty(), "{}", lines.join("\n"));
+        count += 1;
+    }
+    assert!(count >= 9, "only {count} examples found");
+}
+
+#[test]
+fn every_pair_fits_and_needs_no_warning() {
+    for stem in ["nginx-pass", "maintenance", "nopreempt", "restart-failover"] {
+        let [one, two] = ["lb01", "lb02"].map(|node| {
+            let name = format!("{stem}-{node}.kdl");
+            let text = fs::read_to_string(root().join("examples").join(&name)).expect("readable");
+            Config::parse(&name, &text).expect("parses")
+        });
+        assert_ne!(one.node, two.node);
+        for (name, router) in &one.routers {
+            let peer = &two.routers[name];
+            assert_eq!(
+                (router.vrid, router.version, router.interval, &router.auth, &router.addresses, router.preempt),
+                (peer.vrid, peer.version, peer.interval, &peer.auth, &peer.addresses, peer.preempt),
+            );
+            assert!(router.priority > peer.priority);
+            let warnings = report(&one, Some(peer.priority.get())).warnings;
+            assert!(warnings.is_empty(), "{stem}: {warnings:?}");
+        }
+    }
+}
+
+#[test]
+fn every_kdl_block_of_the_papers_is_what_it_says() {
+    for paper in ["README.md", "ARCHITECTURE.md"] {
+        let Ok(text) = fs::read_to_string(root().join(paper)) else {
+            continue;
+        };
+        for Block { line, info, text } in blocks(&text) {
+            let name = format!("{paper}, block at line {line}");
+            let result = Config::parse(&name, &text);
+            if info.contains("fragment") {
+                continue;
+            }
+            if info.contains("must-fail") {
+                assert!(result.is_err(), "{name} must fail");
+                continue;
+            }
+            let lines: Vec<_> = result.err().iter().flat_map(|errors| errors.lines()).collect();
+            assert!(lines.is_empty(), "{}", lines.join("\n"));
+        }
+    }
+}
+
+struct Block {
+    line: usize,
+    info: String,
+    text: String,
+}
+
+/// The fenced blocks whose info string begins with `kdl`.
+fn blocks(paper: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    let mut other = false;
+    for (line, text) in paper.lines().enumerate() {
+        match (&mut open, text.trim_start().strip_prefix("```")) {
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => block.text.push_str(&format!("{text}\n")),
+            (None, Some(_)) if other => other = false,
+            (None, Some(info)) if info.starts_with("kdl") => {
+                open = Some(Block { line: line + 1, info: info.to_owned(), text: String::new() });
+            }
+            (None, Some(_)) => other = true,
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    blocks
+}
+
+fn examples() -> Vec<(String, String)> {
+    let folder = fs::read_dir(root().join("examples")).expect("examples/ is there");
+    let paths = folder.map(|entry| entry.expect("readable").path());
+    let mut examples: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "kdl"))
+        .map(|path: PathBuf| (path.display().to_string(), fs::read_to_string(&path).expect("readable")))
+        .collect();
+    examples.sort();
+    examples
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}

@@ -1,0 +1,176 @@
+//! The command line: what can be said, and which file does it.
+
+mod ask;
+mod run;
+mod table;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use standfast_core::control::ServiceAction;
+use standfast_core::ids::ServiceName;
+
+const EXAMPLES: &str = "Examples:
+  standfast validate /etc/standfast/standfast.kdl   is the configuration right, and what follows from it?
+  standfast run                                     in the foreground, as systemd runs it
+  standfast status --watch                          who holds the VIP, and how is everything?
+  standfast why VI_1                                why is it so?
+  standfast events --follow                         what happens
+  standfast service reload nginx                    `nginx -t`, then reload
+
+Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration invalid (status: not running), 4 no permission,
+5 already running, 6 environment (interface, plugin or worker missing).";
+
+/// Keeps a service reachable at a virtual IP: VRRP, health checks as WASM plugins, nginx supervised.
+#[derive(Debug, Parser)]
+#[command(name = "standfast", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run in the foreground; SIGHUP reloads, SIGTERM resigns and stops.
+    Run(RunArgs),
+    /// Check a configuration and print what follows from it; needs no root and changes nothing.
+    Validate(ValidateArgs),
+    /// Show who holds the virtual addresses and how everything is; exits 0 healthy, 1 degraded, 3 not running.
+    Status(StatusArgs),
+    /// Say why a router, check, service, hook or plugin is as it is.
+    Why {
+        /// Its name, as `status` shows it.
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show what has happened.
+    Events(EventsArgs),
+    /// Read the configuration again; all or nothing.
+    Reload {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Act on a supervised service.
+    Service {
+        /// What to do.
+        #[arg(value_enum)]
+        action: Action,
+        /// Which service.
+        name: ServiceName,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where the daemon can be found.
+#[derive(Clone, Debug, Args)]
+struct Place {
+    /// Directory of the control socket [default: $RUNTIME_DIRECTORY or /run/standfast].
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+}
+
+impl Place {
+    fn dir(&self) -> PathBuf {
+        let from_systemd = || std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+        self.runtime_dir.clone().or_else(from_systemd).unwrap_or_else(|| "/run/standfast".into())
+    }
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "/etc/standfast/standfast.kdl")]
+    config: PathBuf,
+    /// Directory of compiled plugins [default: $CACHE_DIRECTORY or /var/cache/standfast].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// The worker's program [default: standfast-worker beside this one, or /usr/lib/standfast/standfast-worker].
+    #[arg(long, value_name = "FILE")]
+    worker: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct ValidateArgs {
+    /// The configuration.
+    #[arg(default_value = "/etc/standfast/standfast.kdl")]
+    file: PathBuf,
+    /// Priority of the other node, to judge whether the weights can move the VIP.
+    #[arg(long, value_name = "N")]
+    peer_priority: Option<u8>,
+    /// Print the derived numbers as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// Print the snapshot as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Show it again every second.
+    #[arg(long, short)]
+    watch: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct EventsArgs {
+    /// Wait for further events.
+    #[arg(long, short)]
+    follow: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Action {
+    /// Start it, and forget an earlier give-up.
+    Start,
+    /// Stop it and keep it stopped; the node becomes unfit.
+    Stop,
+    /// Stop and start.
+    Restart,
+    /// Test its configuration, then have it read again.
+    Reload,
+}
+
+impl From<Action> for ServiceAction {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Start => Self::Start,
+            Action::Stop => Self::Stop,
+            Action::Restart => Self::Restart,
+            Action::Reload => Self::Reload,
+        }
+    }
+}
+
+/// Parses the arguments and does what they say.
+pub(crate) fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Run(args) => return run::run(args).into(),
+        Verb::Validate(args) => return validate::validate(&args).into(),
+        Verb::Status(args) => ask::status(&args),
+        Verb::Why { name, place } => ask::why(&place, name),
+        Verb::Events(args) => ask::events(&args),
+        Verb::Reload { place } => ask::reload(&place),
+        Verb::Service { action, name, place } => ask::service(&place, name, action.into()),
+    };
+    match result {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            eprintln!("standfast: {failure}");
+            failure.code.into()
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! `standfast status` for people: aligned, the important first, colours only where asked for.
+
+use std::fmt::Write;
+
+use standfast_core::ids::VrrpState;
+use standfast_core::plugin::call::Status;
+use standfast_core::status::{CheckStatus, RouterStatus, Snapshot};
+
+/// Whether to use colours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paint(pub(super) bool);
+
+#[derive(Clone, Copy, Debug)]
+enum Colour {
+    Good,
+    Quiet,
+    Doubt,
+    Bad,
+}
+
+/// The whole table, with a line end after each line.
+pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
+    let mut out = String::new();
+    let word = if snapshot.healthy {
+        paint.word("healthy", Colour::Good)
+    } else {
+        paint.word("degraded", Colour::Bad)
+    };
+    line(&mut out, format_args!("node {}  {word}  up {}", snapshot.node, human(snapshot.uptime_ms)));
+    if let Some(error) = &snapshot.reload_error {
+        line(&mut out, format_args!("reload refused: {error}"));
+    }
+    routers(&mut out, snapshot, paint);
+    services(&mut out, snapshot, paint);
+    checks(&mut out, snapshot, paint);
+    rest(&mut out, snapshot, paint);
+    out
+}
+
+fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
+    let rows = snapshot.routers.iter().map(|router| {
+        let colour = match router.state {
+            VrrpState::Master => Colour::Good,
+            VrrpState::Backup => Colour::Quiet,
+            VrrpState::Init => Colour::Doubt,
+            VrrpState::Fault | VrrpState::Stopped => Colour::Bad,
+        };
+        vec![
+            Cell::plain(&router.name),
+            Cell(router.state.to_string(), Some(colour)),
+            Cell::plain(human(router.since_ms)),
+            Cell::plain(priority(router)),
+            Cell::plain(format!("{} vrid {}", router.interface, router.vrid.get())),
+            Cell::plain(router.addresses.join(" ")),
+            Cell::plain(&router.cause),
+        ]
+    });
+    let head = ["ROUTER", "STATE", "SINCE", "PRIORITY", "WHERE", "ADDRESSES", "WHY"];
+    table(out, &head, rows.collect(), paint);
+    for router in &snapshot.routers {
+        for reason in &router.reasons {
+            line(out, format_args!("  {}: {reason}", router.name));
+        }
+        if let Some(error) = &router.address_error {
+            line(out, format_args!("  {}: addresses: {error}", router.name));
+        }
+    }
+}
+
+fn services(out: &mut String, snapshot: &Snapshot, paint: Paint) {
+    let rows = snapshot.services.iter().map(|service| {
+        let colour = match (service.state.as_str(), service.good) {
+            ("up", _) => Colour::Good,
+            (_, true) => Colour::Doubt,
+            (_, false) => Colour::Bad,
+        };
+        vec![
+            Cell::plain(&service.name),
+            Cell(service.state.clone(), Some(colour)),
+            Cell::plain(human(service.since_ms)),
+            Cell::plain(service.pid.map_or_else(|| "-".into(), |pid| pid.to_string())),
+            Cell::plain(format!("{} ({} left)", service.starts, service.budget_left)),
+            Cell::plain(&service.cause),
+        ]
+    });
+    table(out, &["SERVICE", "STATE", "SINCE", "PID", "STARTS", "WHY"], rows.collect(), paint);
+}
+
+fn checks(out: &mut String, snapshot: &Snapshot, paint: Paint) {
+    let rows = snapshot.checks.iter().map(|check| {
+        let colour = match (check.good, check.state.as_str()) {
+            (Some(true), "up") if check.status == Some(Status::Warn) => Colour::Doubt,
+            (Some(true), "up") => Colour::Good,
+            (Some(true), _) | (None, _) => Colour::Doubt,
+            (Some(false), _) => Colour::Bad,
+        };
+        vec![
+            Cell::plain(&check.name),
+            Cell(check.state.clone(), Some(colour)),
+            Cell::plain(human(check.since_ms)),
+            Cell::plain(weight(check)),
+            Cell::plain(format!("{:.1} ms", f64::from(u32::try_from(check.took_us).unwrap_or(0)) / 1000.0)),
+            Cell::plain(&check.plugin),
+            Cell::plain(&check.message),
+        ]
+    });
+    table(out, &["CHECK", "STATE", "SINCE", "WEIGHT", "TOOK", "PLUGIN", "SAYS"], rows.collect(), paint);
+}
+
+fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
+    let rows = snapshot.notifies.iter().map(|hook| {
+        vec![
+            Cell::plain(&hook.name),
+            Cell::plain(&hook.plugin),
+            Cell::plain(format!("{} delivered, {} lost, {} waiting", hook.delivered, hook.lost, hook.queued)),
+            Cell(hook.error.clone().unwrap_or_default(), Some(Colour::Bad)),
+        ]
+    });
+    table(out, &["HOOK", "PLUGIN", "EVENTS", "LAST ERROR"], rows.collect(), paint);
+    let rows = snapshot.plugins.iter().map(|plugin| {
+        let digest = plugin.digest.as_deref().and_then(|digest| digest.get(..12)).unwrap_or("-");
+        vec![
+            Cell::plain(&plugin.name),
+            Cell::plain(digest),
+            Cell::plain(plugin.loaded_ms.map_or_else(|| "-".into(), human)),
+            Cell(plugin.error.clone().unwrap_or_default(), Some(Colour::Bad)),
+        ]
+    });
+    table(out, &["PLUGIN", "SERVES", "SINCE", "TROUBLE"], rows.collect(), paint);
+    if !snapshot.worker.up {
+        let why = snapshot.worker.error.as_deref().unwrap_or("starting");
+        line(out, format_args!("{}: {why}", paint.word("the plugin worker is not running", Colour::Bad)));
+    }
+}
+
+struct Cell(String, Option<Colour>);
+
+impl Cell {
+    fn plain(text: impl ToString) -> Self {
+        Self(text.to_string(), None)
+    }
+}
+
+/// Columns as wide as their widest cell; the last one is not padded.
+fn table(out: &mut String, head: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) {
+    if rows.is_empty() {
+        return;
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.0.chars().count());
+        cells.chain(head.get(column).map(|title| title.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    out.push('\n');
+    let titles = head.iter().map(|title| Cell::plain(*title)).collect();
+    for row in std::iter::once(titles).chain(rows) {
+        let mut text = String::new();
+        for (Cell(cell, colour), width) in row.into_iter().zip(&widths) {
+            let padded = format!("{cell:<width$}");
+            text.push_str(&colour.map_or(padded.clone(), |colour| paint.word(&padded, colour)));
+            text.push_str("  ");
+        }
+        line(out, format_args!("{}", text.trim_end()));
+    }
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+impl Paint {
+    fn word(self, text: &str, colour: Colour) -> String {
+        if !self.0 {
+            return text.to_owned();
+        }
+        let code = match colour {
+            Colour::Good => 32,
+            Colour::Quiet => 36,
+            Colour::Doubt => 33,
+            Colour::Bad => 31,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+fn priority(router: &RouterStatus) -> String {
+    if router.effective_priority == router.priority {
+        router.priority.to_string()
+    } else {
+        format!("{} (of {})", router.effective_priority, router.priority)
+    }
+}
+
+fn weight(check: &CheckStatus) -> String {
+    check.weight.map_or_else(|| "hard".into(), |weight| format!("{weight:+}"))
+}
+
+fn human(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0 => format!("{millis}ms"),
+        1..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}

@@ -1,0 +1,409 @@
+//! The loop: wait, feed the engine, carry out its commands, set the alarm. Nothing here waits for anything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::select_all;
+use standfast_core::config::file::Config;
+use standfast_core::control::{Answer, Request};
+use standfast_core::engine::Engine;
+use standfast_core::event::{Event, Link, Packet};
+use standfast_core::ids::IfName;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Interval, interval};
+
+use crate::alarm::{Alarm, now};
+use crate::control::server::{Asked, Told, listen};
+use crate::effects::{Hands, work_on_addresses};
+use crate::journal::Journal;
+use crate::net::addresses::Addresses;
+use crate::net::links::{LinkState, Links};
+use crate::net::packet_socket::PacketSocket;
+use crate::net::vrrp_socket::VrrpSocket;
+use crate::status_code::{Code, Failure};
+use crate::supervisor::Supervisor;
+use crate::watch::Watch;
+use crate::worker::Worker;
+use crate::{orphans, plugin_files, process, realtime, start, systemd};
+
+/// Events of tasks that may wait for the loop.
+const EVENTS: usize = 1024;
+/// Packets read from one socket before anything else is looked at.
+const PACKETS_PER_TURN: usize = 64;
+/// systemd's status line is refreshed this often.
+const STATUS_LINE: Duration = Duration::from_secs(1);
+
+/// What `run` was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) config: PathBuf,
+    pub(crate) runtime_dir: PathBuf,
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) worker: Option<PathBuf>,
+}
+
+struct Daemon {
+    options: Options,
+    config: Config,
+    engine: Engine,
+    hands: Hands,
+    watch: Watch,
+    events: mpsc::Receiver<Event>,
+    /// Results of reading the configuration again, from the thread that may touch the disk.
+    reloads: mpsc::Receiver<(Result<Config, String>, Option<oneshot::Sender<Told>>)>,
+    reload_done: mpsc::Sender<(Result<Config, String>, Option<oneshot::Sender<Told>>)>,
+    next_ticket: u64,
+    /// Interfaces without carrier, whose groups are joined again when they come back.
+    silent: BTreeSet<IfName>,
+}
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// What kept it from starting, with its exit code.
+pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure> {
+    process::seal_descriptors().map_err(|e| start::open_failure("descriptors", &e))?;
+    let _lock = start::lock(&options.runtime_dir)?;
+    start::check_plugins(&config)?;
+    let program = start::find_worker(options.worker.clone())?;
+    let links = Links::open(config.interfaces()).await.map_err(|e| start::open_failure("netlink", &e))?;
+    let sockets = start::open_sockets(&config, &links)?;
+    let frames = PacketSocket::open().map_err(|e| start::open_failure("packet socket", &e))?;
+    let kernel = Addresses::open().map_err(|e| start::open_failure("netlink", &e))?;
+    orphans::become_subreaper().map_err(|e| start::open_failure("subreaper", &e))?;
+
+    let runtime = |error: std::io::Error| Failure::new(Code::Runtime, error.to_string());
+    let (event_sender, events) = mpsc::channel(EVENTS);
+    let (address_jobs, jobs) = mpsc::channel(EVENTS);
+    tokio::task::spawn_local(work_on_addresses(kernel, jobs, event_sender.clone()));
+    let (asked_sender, asked) = mpsc::channel(EVENTS);
+    let socket = options.runtime_dir.join("control.sock");
+    listen(&socket, asked_sender).map_err(|e| start::open_failure(socket.display(), &e))?;
+    let watch = Watch::new(config.plugin_dirs.iter().map(PathBuf::as_path)).map_err(runtime)?;
+    for line in realtime::request() {
+        tracing::warn!("{line}");
+    }
+    let (reload_done, reloads) = mpsc::channel(4);
+    let hands = Hands {
+        sockets,
+        frames,
+        links,
+        journal: Journal::new(),
+        supervisor: Supervisor::new(event_sender.clone()),
+        worker: Worker::start(program, options.cache_dir.clone(), event_sender.clone()),
+        kinds: BTreeMap::new(),
+        askers: BTreeMap::new(),
+        address_jobs,
+        events: event_sender,
+    };
+    let seed = now().as_nanos();
+    let engine = Engine::new(config.clone(), seed, now());
+    let mut daemon =
+        Daemon { options, config, engine, hands, watch, events, reloads, reload_done, next_ticket: 0, silent: BTreeSet::new() };
+    daemon.tell_links();
+    daemon.look_at_plugins();
+    let ended = daemon.turn(asked).await;
+    // What remains of the socket would only mislead.
+    let _ = std::fs::remove_file(socket);
+    ended
+}
+
+impl Daemon {
+    async fn turn(&mut self, mut asked: mpsc::Receiver<Asked>) -> Result<(), Failure> {
+        let runtime = |error: std::io::Error| Failure::new(Code::Runtime, error.to_string());
+        let mut alarm = Alarm::new().map_err(runtime)?;
+        let mut signals = Signals::new().map_err(runtime)?;
+        let mut watchdog = systemd::watchdog_interval().map(interval);
+        let mut status_line = interval(STATUS_LINE);
+        tracing::info!(node = %self.config.node, "standfast {} runs", env!("CARGO_PKG_VERSION"));
+        systemd::ready();
+        loop {
+            if self.act() {
+                return Ok(());
+            }
+            alarm.set(self.engine.poll_timeout(now()).map(|(at, _)| at)).map_err(runtime)?;
+            tokio::select! {
+                () = any_readable(&self.hands.sockets) => {}
+                rung = alarm.ring() => rung.map_err(runtime)?,
+                Some(event) = self.events.recv() => self.engine.handle(event, now()),
+                changes = self.hands.links.changed() => self.on_links(changes),
+                changed = self.watch.changed() => {
+                    if let Err(error) = changed {
+                        tracing::warn!("plugin folders are not watched any more: {error}");
+                        self.watch = Watch::new([]).map_err(runtime)?;
+                    }
+                    self.look_at_plugins();
+                }
+                Some(asked) = asked.recv() => self.on_request(asked),
+                Some((result, asker)) = self.reloads.recv() => self.on_reload(result, asker),
+                _ = signals.terminate.recv() => self.leave(),
+                _ = signals.interrupt.recv() => self.leave(),
+                _ = signals.hangup.recv() => self.begin_reload(None),
+                () = tick(watchdog.as_mut()) => systemd::alive(),
+                _ = status_line.tick() => systemd::status(&self.engine.status(now())),
+            }
+            // Late is not now: what has queued is read before any deadline is acted on (S10).
+            self.read_packets();
+            if self.engine.poll_timeout(now()).is_some_and(|(at, _)| at <= now()) {
+                self.engine.handle(Event::Tick, now());
+            }
+        }
+    }
+
+    /// Carries out all commands. `true`: it is over.
+    fn act(&mut self) -> bool {
+        while let Some(command) = self.engine.poll_command() {
+            if self.hands.perform(command) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Bounded, so that a flood cannot keep the alarm from being heard.
+    fn read_packets(&mut self) {
+        for (interface, socket) in &mut self.hands.sockets {
+            for _ in 0..PACKETS_PER_TURN {
+                // Errors of a link that went down are told by netlink.
+                let Ok(Some(received)) = socket.try_recv() else { break };
+                let packet = Packet {
+                    interface: interface.clone(),
+                    source: received.source,
+                    destination: received.destination,
+                    ttl: received.ttl,
+                    payload: received.payload,
+                };
+                self.engine.handle(Event::Packet(packet), now());
+            }
+        }
+    }
+
+    fn tell_links(&mut self) {
+        for interface in self.config.interfaces() {
+            let link = self.hands.links.snapshot(&interface).map(link_of);
+            self.engine.handle(Event::Link { interface, link }, now());
+        }
+    }
+
+    fn on_links(&mut self, changes: std::io::Result<Vec<(IfName, Option<LinkState>)>>) {
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(error) => {
+                tracing::warn!("netlink: {error}");
+                return;
+            }
+        };
+        for (interface, state) in changes {
+            if let Some(state) = &state
+                && let Err(error) = self.keep_listening(&interface, state)
+            {
+                tracing::warn!(%interface, "adverts cannot be received: {error}");
+            }
+            self.engine.handle(Event::Link { interface, link: state.map(link_of) }, now());
+        }
+    }
+
+    /// A link that came back joins the group again; an interface that was made anew needs a new socket.
+    fn keep_listening(&mut self, interface: &IfName, state: &LinkState) -> std::io::Result<()> {
+        let Some(socket) = self.hands.sockets.get_mut(interface) else { return Ok(()) };
+        if socket.index() != state.index {
+            *socket = VrrpSocket::open(interface, state.index)?;
+        }
+        if !state.carrier {
+            self.silent.insert(interface.clone());
+        } else if self.silent.remove(interface) {
+            socket.rejoin()?;
+        }
+        Ok(())
+    }
+
+    /// Has another thread look the plugin files up; the answers come as events.
+    fn look_at_plugins(&mut self) {
+        let config = self.config.clone();
+        let events = self.hands.events.clone();
+        tokio::task::spawn_blocking(move || {
+            for (plugin, path) in plugin_files::find_all(&config) {
+                // A daemon that ends takes nothing any more.
+                let _ = events.blocking_send(Event::PluginFile { plugin, path });
+            }
+        });
+    }
+
+    fn on_request(&mut self, asked: Asked) {
+        let Asked { request, may_write, reply } = asked;
+        let reads = matches!(request, Request::Status | Request::Why { .. } | Request::Events { .. });
+        if !reads && !may_write {
+            answer(reply, Err("only root may change anything".into()));
+            return;
+        }
+        match request {
+            Request::Status => {
+                let snapshot = Box::new(self.engine.status(now()));
+                answer(reply, Ok(Answer::Status { snapshot }));
+            }
+            Request::Why { name } => answer(reply, self.why(&name)),
+            Request::Events { follow } => {
+                let (kept, news) = self.hands.journal.follow();
+                // A client that has left is fine.
+                let _ = reply.send(Told::Stream(kept, follow.then_some(news)));
+            }
+            Request::Reload => self.begin_reload(Some(reply)),
+            Request::Service { name, action } => {
+                self.next_ticket += 1;
+                let ticket = self.next_ticket;
+                let (asker, answered) = oneshot::channel::<Result<String, String>>();
+                self.hands.askers.insert(ticket, asker);
+                tokio::task::spawn_local(async move {
+                    let stopping = Err("the daemon is stopping".to_owned());
+                    let result = answered.await.unwrap_or(stopping);
+                    answer(reply, result.map(|message| Answer::Done { message }));
+                });
+                self.engine.handle(Event::Operate { service: name, action, ticket }, now());
+            }
+        }
+    }
+
+    fn why(&self, name: &str) -> Result<Answer, String> {
+        let Some(mut lines) = self.engine.why(name, now()) else {
+            return Err(format!("nothing is called {name}; `standfast status` lists the names"));
+        };
+        let past = self.hands.journal.last_of(name, 5);
+        if !past.is_empty() {
+            lines.push("lately:".into());
+        }
+        lines.extend(past.into_iter().map(|line| {
+            let to = line.to.map(|to| format!("{to}: ")).unwrap_or_default();
+            format!("  {} {to}{}", line.at, line.message)
+        }));
+        Ok(Answer::Why { lines })
+    }
+
+    /// Reads and parses on another thread; the result comes back through `reloads`.
+    fn begin_reload(&self, asker: Option<oneshot::Sender<Told>>) {
+        systemd::reloading();
+        let path = self.options.config.clone();
+        let done = self.reload_done.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = start::read_config(&path)
+                .map_err(|report| report_lines(&report))
+                .and_then(|config| match start::check_plugins(&config) {
+                    Ok(()) => Ok(config),
+                    Err(failure) => Err(failure.message),
+                });
+            let _ = done.blocking_send((result, asker));
+        });
+    }
+
+    /// All or nothing: sockets for new interfaces are opened before anything is touched.
+    fn on_reload(&mut self, result: Result<Config, String>, asker: Option<oneshot::Sender<Told>>) {
+        let outcome = result.and_then(|config| self.take_over(config));
+        systemd::ready();
+        if let Err(why) = &outcome {
+            self.engine.handle(Event::ReloadRefused(why.clone()), now());
+        }
+        if let Some(reply) = asker {
+            answer(reply, outcome.map(|message| Answer::Done { message }));
+        }
+    }
+
+    fn take_over(&mut self, config: Config) -> Result<String, String> {
+        if config == self.config {
+            self.engine.handle(Event::Reload(Box::new(config)), now());
+            self.look_at_plugins();
+            return Ok("configuration unchanged".into());
+        }
+        let mut interfaces = config.interfaces();
+        interfaces.extend(self.config.interfaces());
+        self.hands.links.watch(interfaces);
+        let opened = start::open_sockets(&config, &self.hands.links);
+        self.hands.links.watch(match &opened {
+            Ok(_) => config.interfaces(),
+            Err(_) => self.config.interfaces(),
+        });
+        let mut opened = opened.map_err(|failure| failure.message)?;
+        // Sockets that are open stay: their queues hold what peers say just now.
+        for (name, socket) in &mut opened {
+            if let Some(kept) = self.hands.sockets.remove(name) {
+                *socket = kept;
+            }
+        }
+        let watch = Watch::new(config.plugin_dirs.iter().map(PathBuf::as_path));
+        self.watch = watch.map_err(|error| format!("plugin folders: {error}"))?;
+        self.config = config.clone();
+        self.engine.handle(Event::Reload(Box::new(config)), now());
+        // Goodbyes of routers that are gone leave through the sockets that are still open.
+        self.act();
+        self.hands.sockets = opened;
+        self.tell_links();
+        self.look_at_plugins();
+        Ok("configuration reloaded".into())
+    }
+
+    /// Asked again, it hurries: each further signal is the next rung of stopping the services.
+    fn leave(&mut self) {
+        systemd::stopping(self.longest_stop());
+        self.engine.handle(Event::Shutdown, now());
+    }
+
+    fn longest_stop(&self) -> Duration {
+        let longest = self.config.services.values().map(|service| service.stop_timeout).max();
+        longest.unwrap_or_default() + Duration::from_secs(10)
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn any_readable(sockets: &BTreeMap<IfName, VrrpSocket>) {
+    if sockets.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    // An error is met again, and handled, when the socket is read.
+    let _ = select_all(sockets.values().map(|socket| Box::pin(socket.readable()))).await;
+}
+
+async fn tick(interval: Option<&mut Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn link_of(state: LinkState) -> Link {
+    Link {
+        up: state.up,
+        carrier: state.carrier,
+        addresses: state.addresses.iter().map(|address| address.address).collect(),
+    }
+}
+
+fn answer(reply: oneshot::Sender<Told>, result: Result<Answer, String>) {
+    // A client that has left is fine.
+    let _ = reply.send(Told::Once(result));
+}
+
+/// The faults of a refused configuration on one line.
+fn report_lines(report: &miette::Report) -> String {
+    use standfast_core::config::error::ConfigErrors;
+    match report.downcast_ref::<ConfigErrors>() {
+        Some(errors) => errors.lines().collect::<Vec<_>>().join("; "),
+        None => report.to_string(),
+    }
+}

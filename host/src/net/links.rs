@@ -1,0 +1,346 @@
+//! What the kernel says about interfaces and their IPv4 addresses: the whole state, at first and at each change.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily as SocketFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind,
+    getsockname, recvfrom, send, setsockopt, socket, sockopt,
+};
+use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
+use standfast_core::ids::IfName;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::net::route_message::{Fact, LinkAddress, RouteMessage, messages};
+use crate::readable::readable;
+
+/// One interface, all that we care about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LinkState {
+    /// Index; another one means that the interface is another one, too.
+    pub(crate) index: u32,
+    /// Name.
+    pub(crate) name: IfName,
+    /// Switched on.
+    pub(crate) up: bool,
+    /// Connected and ready to carry packets.
+    pub(crate) carrier: bool,
+    /// Hardware address; zeros where there is none.
+    pub(crate) mac: [u8; 6],
+    /// IPv4 addresses in the kernel's order.
+    pub(crate) addresses: Vec<LinkAddress>,
+}
+
+/// Watches interfaces by name, whether they exist or not.
+#[derive(Debug)]
+pub(crate) struct Links {
+    socket: AsyncFd<OwnedFd>,
+    port: u32,
+    sequence: u32,
+    table: Table,
+    dump: Option<Dump>,
+    reported: BTreeMap<IfName, Option<LinkState>>,
+    buffer: Vec<u8>,
+}
+
+/// Everything the kernel has told, of all interfaces: one may get a wanted name at any time.
+#[derive(Debug, Default)]
+struct Table {
+    links: BTreeMap<u32, Link>,
+    addresses: BTreeMap<u32, Vec<LinkAddress>>,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    name: String,
+    up: bool,
+    carrier: bool,
+    mac: [u8; 6],
+}
+
+/// A new table on its way.
+#[derive(Debug)]
+struct Dump {
+    stage: Stage,
+    table: Table,
+    /// Something changed meanwhile: an old part may have come in after the news.
+    stale: bool,
+    tries: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Links,
+    Addresses,
+}
+
+impl Links {
+    /// Subscribes and waits until the state of all interfaces is known.
+    ///
+    /// # Errors
+    /// Netlink is not to be had.
+    pub(crate) async fn open(names: impl IntoIterator<Item = IfName>) -> io::Result<Self> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(
+            SocketFamily::Netlink,
+            SockType::Raw,
+            flags,
+            SockProtocol::NetlinkRoute,
+        )?;
+        setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+        let port = getsockname::<NetlinkAddr>(socket.as_raw_fd())?.pid();
+        let mut links = Self {
+            socket: readable(socket)?,
+            port,
+            sequence: 0,
+            table: Table::default(),
+            dump: None,
+            reported: BTreeMap::new(),
+            buffer: vec![0; DATAGRAM],
+        };
+        links.start_dump(1)?;
+        while links.dump.is_some() {
+            links.socket.readable().await?.retain_ready();
+            links.read_some()?;
+        }
+        links.watch(names);
+        Ok(links)
+    }
+
+    /// Watches these names from now on, and no others; `snapshot` knows them at once.
+    pub(crate) fn watch(&mut self, names: impl IntoIterator<Item = IfName>) {
+        let before = std::mem::take(&mut self.reported);
+        for name in names {
+            let state = before
+                .get(&name)
+                .cloned()
+                .unwrap_or_else(|| self.table.state(&name));
+            self.reported.insert(name, state);
+        }
+    }
+
+    /// The state as it was last told; `None`: there is no such interface, or nobody asked to watch it.
+    pub(crate) fn snapshot(&self, name: &IfName) -> Option<LinkState> {
+        self.reported.get(name).cloned().flatten()
+    }
+
+    /// Waits until watched interfaces differ from what was told before, and tells their whole state; `None`: gone.
+    /// Never empty. What changes and changes back between two calls is not told. Dropping the future loses
+    /// nothing.
+    ///
+    /// # Errors
+    /// Netlink failed; the next call asks for everything anew.
+    pub(crate) async fn changed(&mut self) -> io::Result<Vec<(IfName, Option<LinkState>)>> {
+        loop {
+            self.read_some()?;
+            let changes = self.differences();
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            self.socket.readable().await?.retain_ready();
+        }
+    }
+
+    /// Reads what waits, a bounded number of datagrams.
+    fn read_some(&mut self) -> io::Result<()> {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let buffer = &mut self.buffer;
+            let read = self.socket.try_io(Interest::READABLE, |socket| {
+                Ok(recvfrom::<NetlinkAddr>(socket.as_raw_fd(), buffer)?)
+            });
+            match read {
+                Ok((length, Some(sender))) if sender.pid() == KERNEL && length < DATAGRAM => {
+                    for message in messages(self.buffer.get(..length).unwrap_or_default()) {
+                        self.take(message)?;
+                    }
+                }
+                Ok((DATAGRAM.., _)) => self.start_over()?,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => self.start_over()?,
+                Err(error) => {
+                    self.start_over()?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: RouteMessage) -> io::Result<()> {
+        let answer = message.port == self.port && message.sequence == self.sequence;
+        if let Some(dump) = &mut self.dump {
+            dump.stale |= message.interrupted || !answer;
+        }
+        match message.fact {
+            Fact::Done(result) if answer => self.next_stage(result),
+            Fact::Done(_) => Ok(()),
+            fact @ (Fact::Link { .. }
+            | Fact::LinkGone { .. }
+            | Fact::Address { .. }
+            | Fact::AddressGone { .. }) => {
+                match &mut self.dump {
+                    Some(dump) => dump.table.apply(fact),
+                    None => self.table.apply(fact),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A news was lost. A dump on its way goes on to its end first: the kernel runs one at a time.
+    fn start_over(&mut self) -> io::Result<()> {
+        match &mut self.dump {
+            Some(dump) => {
+                dump.stale = true;
+                Ok(())
+            }
+            None => self.start_dump(1),
+        }
+    }
+
+    fn start_dump(&mut self, tries: u32) -> io::Result<()> {
+        self.dump = None;
+        let mut message = LinkMessage::default();
+        message.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
+        self.request(RouteNetlinkMessage::GetLink(message))?;
+        self.dump = Some(Dump {
+            stage: Stage::Links,
+            table: Table::default(),
+            stale: false,
+            tries,
+        });
+        Ok(())
+    }
+
+    fn next_stage(&mut self, result: Result<(), i32>) -> io::Result<()> {
+        let Some(mut dump) = self.dump.take() else {
+            return Ok(());
+        };
+        if let Err(errno) = result {
+            let error = io::Error::from_raw_os_error(errno);
+            if dump.tries >= DUMP_TRIES {
+                return Err(error);
+            }
+            return self.start_dump(dump.tries + 1);
+        }
+        match dump.stage {
+            Stage::Links => {
+                let mut message = AddressMessage::default();
+                message.header.family = AddressFamily::Inet;
+                self.request(RouteNetlinkMessage::GetAddress(message))?;
+                dump.stage = Stage::Addresses;
+                self.dump = Some(dump);
+            }
+            // A busy host may never be quiet for a whole dump; then the news since have repaired the table.
+            Stage::Addresses if dump.stale && dump.tries < DUMP_TRIES => self.start_dump(dump.tries + 1)?,
+            Stage::Addresses => self.table = dump.table,
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, payload: RouteNetlinkMessage) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1).max(1);
+        let mut message = NetlinkMessage::from(payload);
+        message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        message.header.sequence_number = self.sequence;
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        send(self.socket.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT)?;
+        Ok(())
+    }
+
+    /// What is not as last told, and from now on counts as told. Nothing while a dump is on its way.
+    fn differences(&mut self) -> Vec<(IfName, Option<LinkState>)> {
+        let mut changes = Vec::new();
+        if self.dump.is_some() {
+            return changes;
+        }
+        for (name, told) in &mut self.reported {
+            let state = self.table.state(name);
+            if state != *told {
+                told.clone_from(&state);
+                changes.push((name.clone(), state));
+            }
+        }
+        changes
+    }
+}
+
+impl Table {
+    fn apply(&mut self, fact: Fact) {
+        match fact {
+            Fact::Link {
+                index,
+                up,
+                carrier,
+                name,
+                mac,
+            } => {
+                let link = self.links.entry(index).or_default();
+                link.up = up;
+                link.carrier = carrier;
+                if let Some(name) = name {
+                    link.name = name;
+                }
+                if let Some(mac) = mac {
+                    link.mac = mac;
+                }
+            }
+            Fact::LinkGone { index } => {
+                self.links.remove(&index);
+                self.addresses.remove(&index);
+            }
+            Fact::Address { index, address } => {
+                let addresses = self.addresses.entry(index).or_default();
+                match addresses.iter_mut().find(|known| is_same(known, &address)) {
+                    Some(known) => *known = address,
+                    None => addresses.push(address),
+                }
+            }
+            Fact::AddressGone { index, address } => {
+                if let Some(addresses) = self.addresses.get_mut(&index) {
+                    addresses.retain(|known| !is_same(known, &address));
+                }
+            }
+            Fact::Done(_) => {}
+        }
+    }
+
+    fn state(&self, name: &IfName) -> Option<LinkState> {
+        let (&index, link) = self.links.iter().find(|(_, link)| link.name == name.as_str())?;
+        Some(LinkState {
+            index,
+            name: name.clone(),
+            up: link.up,
+            carrier: link.carrier,
+            mac: link.mac,
+            addresses: self.addresses.get(&index).cloned().unwrap_or_default(),
+        })
+    }
+}
+
+/// The kernel tells addresses of one link apart by address and prefix.
+fn is_same(one: &LinkAddress, other: &LinkAddress) -> bool {
+    (one.address, one.prefix) == (other.address, other.prefix)
+}
+
+const KERNEL: u32 = 0;
+const GROUPS: u32 = group(libc::RTNLGRP_LINK) | group(libc::RTNLGRP_IPV4_IFADDR);
+/// The kernel sends dumps in parts of at most 32 KiB, and single news are smaller.
+const DATAGRAM: usize = 64 * 1024;
+const RECEIVE_BUFFER: usize = 1024 * 1024;
+const DATAGRAMS_PER_TURN: u32 = 512;
+const DUMP_TRIES: u32 = 8;
+
+const fn group(number: libc::c_uint) -> u32 {
+    1 << (number - 1)
+}

@@ -1,0 +1,63 @@
+//! Link-layer frames out of any interface: gratuitous ARP. Receives nothing.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use socket2::{Domain, Socket, Type};
+
+/// Sends whole Ethernet frames.
+#[derive(Debug)]
+pub(crate) struct PacketSocket(Socket);
+
+impl PacketSocket {
+    /// Opens the socket; one does for all interfaces. Needs CAP_NET_RAW.
+    ///
+    /// # Errors
+    /// No permission.
+    pub(crate) fn open() -> io::Result<Self> {
+        // Without a protocol the kernel puts nothing into its queue.
+        let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self(socket))
+    }
+
+    /// Sends `frame`, Ethernet header included, out of the interface with this index. Never waits.
+    ///
+    /// # Errors
+    /// What the kernel says: the link is down (ENETDOWN), the interface is gone (ENXIO, ENODEV), a full queue
+    /// (ENOBUFS, EAGAIN).
+    #[allow(
+        unsafe_code,
+        reason = "sendto with a link-layer address, which no crate builds"
+    )]
+    pub(crate) fn send(&self, index: u32, frame: &[u8]) -> io::Result<()> {
+        let fd: RawFd = self.0.as_raw_fd();
+        let to = libc::sockaddr_ll {
+            sll_family: u16::try_from(libc::AF_PACKET).map_err(|_| Errno::EAFNOSUPPORT)?,
+            sll_protocol: ETHERTYPE_ARP.to_be(),
+            sll_ifindex: libc::c_int::try_from(index).map_err(|_| Errno::ENODEV)?,
+            sll_hatype: 0,
+            sll_pkttype: 0,
+            sll_halen: 0,
+            sll_addr: [0; 8],
+        };
+        let length = libc::socklen_t::try_from(size_of_val(&to)).map_err(|_| Errno::EINVAL)?;
+        // SAFETY: both pointers are to live values of the lengths given, which the kernel only reads.
+        let sent = unsafe {
+            libc::sendto(
+                fd,
+                frame.as_ptr().cast(),
+                frame.len(),
+                libc::MSG_DONTWAIT,
+                std::ptr::from_ref(&to).cast(),
+                length,
+            )
+        };
+        Errno::result(sent)?;
+        Ok(())
+    }
+}
+
+const ETHERTYPE_ARP: u16 = 0x0806;

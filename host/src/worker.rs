@@ -1,0 +1,240 @@
+//! The brain's side of the worker: starts it, speaks to it, kills it when it falls silent, starts it again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use standfast_core::event::Event;
+use standfast_core::plugin::channel::{FRAME_MAX, FromWorker, LogLevel, ToWorker};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+use crate::orphans::{signal_group, sweep_group};
+
+/// Messages that may wait for the worker; more means that it has hung, and they are dropped.
+const QUEUE: usize = 1024;
+/// An answer that is later than its own limit by this much means that the worker has hung.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long a load may take (compiling Python takes ten seconds).
+const LOAD_LIMIT: Duration = Duration::from_secs(59);
+/// How long the worker may take to read a message.
+const WRITE_LIMIT: Duration = Duration::from_secs(2);
+/// A worker that lived so long is started again at once.
+const GOOD_LIFE: Duration = Duration::from_secs(10);
+/// Longest wait between two starts.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// A way to speak to whichever worker runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker(mpsc::Sender<ToWorker>);
+
+impl Worker {
+    /// Starts a worker and keeps one running until the runtime ends.
+    pub(crate) fn start(program: PathBuf, cache: PathBuf, events: mpsc::Sender<Event>) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::task::spawn_local(keep(program, cache, receiver, events));
+        Self(sender)
+    }
+
+    /// Never waits. What a hung or dead worker cannot take is dropped: the engine's deadlines cover it.
+    pub(crate) fn send(&self, message: ToWorker) {
+        if self.0.try_send(message).is_err() {
+            tracing::debug!("the worker does not take messages");
+        }
+    }
+}
+
+async fn keep(
+    program: PathBuf,
+    cache: PathBuf,
+    mut outgoing: mpsc::Receiver<ToWorker>,
+    events: mpsc::Sender<Event>,
+) {
+    let mut backoff = Duration::ZERO;
+    loop {
+        let born = Instant::now();
+        let why = match spawn(&program, &cache) {
+            Err(error) => format!("{} cannot be started: {error}", program.display()),
+            Ok((mut child, stream)) => {
+                // What was meant for the last one is stale.
+                while outgoing.try_recv().is_ok() {}
+                let why = session(stream, &mut outgoing, &events).await;
+                end(&mut child).await.map_or(why.clone(), |how| format!("{why} ({how})"))
+            }
+        };
+        if events.send(Event::WorkerDown(why)).await.is_err() {
+            return;
+        }
+        let lived = born.elapsed() >= GOOD_LIFE;
+        backoff = if lived { Duration::ZERO } else { (backoff * 2).clamp(GOOD_LIFE / 100, BACKOFF_MAX) };
+        sleep(backoff).await;
+    }
+}
+
+fn spawn(program: &PathBuf, cache: &PathBuf) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = StdStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let child = Command::new(program)
+        .arg("run")
+        .arg("--cache")
+        .arg(cache)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok((child, UnixStream::from_std(ours)?))
+}
+
+/// Speaks to one worker until it ends or must be ended; returns why.
+async fn session(
+    stream: UnixStream,
+    outgoing: &mut mpsc::Receiver<ToWorker>,
+    events: &mpsc::Sender<Event>,
+) -> String {
+    let (reader, mut writer) = stream.into_split();
+    let (frames, mut incoming) = mpsc::channel(QUEUE);
+    // Reading is a task of its own, so that half a frame survives the select below.
+    let reading = tokio::task::spawn_local(read_frames(reader, frames));
+    let mut overdue: BTreeMap<Key, Instant> = BTreeMap::new();
+    let mut look = interval(SILENCE / 2);
+    let why = loop {
+        tokio::select! {
+            message = incoming.recv() => match message {
+                None => break "it closed the connection".to_owned(),
+                Some(Err(error)) => break format!("it said something unreadable: {error}"),
+                Some(Ok(message)) => {
+                    if let Some(key) = Key::answered(&message) {
+                        overdue.remove(&key);
+                    }
+                    if let Some(event) = to_event(message)
+                        && events.send(event).await.is_err()
+                    {
+                        break "the daemon ends".to_owned();
+                    }
+                }
+            },
+            message = outgoing.recv() => {
+                let Some(message) = message else { break "the daemon ends".to_owned() };
+                let (key, limit) = Key::asked(&message);
+                overdue.insert(key, Instant::now() + limit + SILENCE);
+                match timeout(WRITE_LIMIT, write_frame(&mut writer, &message)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => break format!("it does not listen: {error}"),
+                    Err(_) => break "it hangs: it does not read".to_owned(),
+                }
+            },
+            _ = look.tick() => {
+                let now = Instant::now();
+                if overdue.values().any(|limit| *limit <= now) {
+                    break "it hangs: an answer is overdue".to_owned();
+                }
+            },
+        }
+    };
+    reading.abort();
+    why
+}
+
+/// KILL, to the whole group: a worker that must be ended does not listen.
+async fn end(child: &mut Child) -> Option<String> {
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    if let Some(group) = group {
+        let _ = signal_group(group, Signal::SIGKILL);
+    }
+    let status = child.wait().await.ok();
+    if let Some(group) = group {
+        let _ = sweep_group(group, Duration::from_millis(100)).await;
+    }
+    status.map(|status| status.to_string())
+}
+
+async fn read_frames(mut reader: OwnedReadHalf, frames: mpsc::Sender<io::Result<FromWorker>>) {
+    loop {
+        let frame = match read_frame(&mut reader).await {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return,
+            frame => frame,
+        };
+        let broken = frame.is_err();
+        if frames.send(frame).await.is_err() || broken {
+            return;
+        }
+    }
+}
+
+async fn read_frame(reader: &mut OwnedReadHalf) -> io::Result<FromWorker> {
+    let length = usize::try_from(reader.read_u32_le().await?).map_err(io::Error::other)?;
+    if length > FRAME_MAX {
+        return Err(io::Error::other(format!("a frame of {length} bytes, {FRAME_MAX} at most")));
+    }
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).await?;
+    postcard::from_bytes(&bytes).map_err(io::Error::other)
+}
+
+async fn write_frame(writer: &mut OwnedWriteHalf, message: &ToWorker) -> io::Result<()> {
+    let bytes = postcard::to_stdvec(message).map_err(io::Error::other)?;
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    let mut frame = Vec::with_capacity(bytes.len() + 4);
+    frame.extend(length.to_le_bytes());
+    frame.extend(bytes);
+    writer.write_all(&frame).await
+}
+
+/// Names a question, so that its answer can be awaited.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Load(u64),
+    Check(String, u64),
+    Notify(String, u64),
+}
+
+impl Key {
+    fn asked(message: &ToWorker) -> (Self, Duration) {
+        match message {
+            ToWorker::Load(load) => (Self::Load(load.generation), LOAD_LIMIT),
+            ToWorker::Check(call) => (Self::Check(call.check.to_string(), call.run), call.timeout),
+            ToWorker::Notify(call) => (Self::Notify(call.notify.to_string(), call.event.id), call.timeout),
+        }
+    }
+
+    fn answered(message: &FromWorker) -> Option<Self> {
+        match message {
+            FromWorker::Loaded { generation, .. } => Some(Self::Load(*generation)),
+            FromWorker::Checked { check, run, .. } => Some(Self::Check(check.to_string(), *run)),
+            FromWorker::Notified { notify, id, .. } => Some(Self::Notify(notify.to_string(), *id)),
+            FromWorker::Ready { .. } | FromWorker::Log { .. } => None,
+        }
+    }
+}
+
+fn to_event(message: FromWorker) -> Option<Event> {
+    match message {
+        FromWorker::Ready { engine } => Some(Event::WorkerUp(engine)),
+        FromWorker::Loaded { plugin, generation, result } => {
+            Some(Event::PluginLoaded { plugin, generation, result })
+        }
+        FromWorker::Checked { check, run, outcome, took } => {
+            Some(Event::Checked { check, run, outcome, took })
+        }
+        FromWorker::Notified { notify, id, result } => Some(Event::Notified { notify, id, result }),
+        FromWorker::Log { subject, level, message } => {
+            match level {
+                LogLevel::Debug => tracing::debug!(%subject, "plugin: {message}"),
+                LogLevel::Info => tracing::info!(%subject, "plugin: {message}"),
+                LogLevel::Warn => tracing::warn!(%subject, "plugin: {message}"),
+                LogLevel::Error => tracing::error!(%subject, "plugin: {message}"),
+            }
+            None
+        }
+    }
+}

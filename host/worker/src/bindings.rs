@@ -1,0 +1,14 @@
+//! Rust types of `wit/plugin.wit`, generated; the host's side of every interface is in `host/`.
+
+#![allow(unreachable_pub, reason = "generated")]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "plugin",
+    imports: {
+        "standfast:plugin/processes": async,
+        "standfast:plugin/net": async,
+        "standfast:plugin/files": async,
+    },
+    exports: { default: async },
+});

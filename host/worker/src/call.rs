@@ -1,0 +1,202 @@
+//! One call of a component: a fresh store, one deadline from receipt to answer, and what can come of it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use standfast_core::plugin::call::{
+    CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
+};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout_at;
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+use wasmtime_wasi::I32Exit;
+
+use crate::bindings::exports::standfast::plugin::notify;
+use crate::bindings::standfast::plugin::types::Failure;
+use crate::catalog::Loaded;
+use crate::engine::Machine;
+use crate::host::Shared;
+use crate::scope::{Facts, Scope};
+use crate::session::{Overdue, Session};
+use crate::subject::Subject;
+use crate::text;
+
+/// A spinning plugin is ended from inside by the ticker; only a waiting one needs the timer outside.
+const GRACE: Duration = Duration::from_millis(2);
+
+/// What every call of this worker uses.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Caller {
+    /// Runs a check once.
+    pub(crate) async fn check(
+        &self,
+        loaded: &Loaded,
+        call: CheckCall,
+        subject: Arc<Subject>,
+        received: Instant,
+    ) -> CheckOutcome {
+        let Some(check) = &loaded.check else {
+            return Err(missing(format!("plugin {} is a hook, not a check", call.plugin)));
+        };
+        let facts = Facts {
+            name: call.check.into(),
+            number: call.run,
+            previous: call.previous,
+            settings: call.settings,
+            grants: call.grants,
+            routers: call.routers,
+        };
+        let mut store = self.store(subject, facts, received, call.timeout);
+        let deadline = store.data().scope.deadline + GRACE;
+        let running = async {
+            let _ticking = self.machine.tick();
+            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            let guest = check.load(&mut store, &instance)?;
+            guest.call_run(&mut store).await
+        };
+        let ended = timeout_at(deadline.into(), running).await;
+        let verdict = settle(&store, ended, call.timeout)?;
+        Ok(Verdict { status: Status::from(verdict.status), message: text::line(&verdict.message) })
+    }
+
+    /// Delivers an event once.
+    pub(crate) async fn notify(
+        &self,
+        loaded: &Loaded,
+        call: NotifyCall,
+        subject: Arc<Subject>,
+        received: Instant,
+    ) -> Result<(), CallError> {
+        let Some(notify) = &loaded.notify else {
+            return Err(missing(format!("plugin {} is a check, not a hook", call.plugin)));
+        };
+        let facts = Facts {
+            name: call.notify.into(),
+            number: call.event.id,
+            previous: None,
+            settings: call.settings,
+            grants: call.grants,
+            routers: vec![(call.event.router.clone(), call.event.now)],
+        };
+        let event = event(call.event);
+        let mut store = self.store(subject, facts, received, call.timeout);
+        let deadline = store.data().scope.deadline + GRACE;
+        let running = async {
+            let _ticking = self.machine.tick();
+            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            let guest = notify.load(&mut store, &instance)?;
+            guest.call_handle(&mut store, &event).await
+        };
+        let ended = timeout_at(deadline.into(), running).await;
+        settle(&store, ended, call.timeout)
+    }
+
+    /// Makes an instance and looks at its exports, without calling them: a hook has effects.
+    pub(crate) async fn instantiate(
+        &self,
+        loaded: &Loaded,
+        facts: Facts,
+        subject: Arc<Subject>,
+        timeout: Duration,
+    ) -> Result<(), CallError> {
+        let mut store = self.store(subject, facts, Instant::now(), timeout);
+        let deadline = store.data().scope.deadline + GRACE;
+        let running = async {
+            let _ticking = self.machine.tick();
+            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            if let Some(check) = &loaded.check {
+                check.load(&mut store, &instance)?;
+            }
+            if let Some(notify) = &loaded.notify {
+                notify.load(&mut store, &instance)?;
+            }
+            Ok(Ok(()))
+        };
+        let ended = timeout_at(deadline.into(), running).await;
+        settle(&store, ended, timeout)
+    }
+
+    fn store(
+        &self,
+        subject: Arc<Subject>,
+        facts: Facts,
+        received: Instant,
+        timeout: Duration,
+    ) -> Store<Session> {
+        let shared = Arc::clone(&self.shared);
+        Session::store(&self.machine.engine, Scope::new(facts, subject, shared, received, timeout))
+    }
+}
+
+/// No plugin, or not one of the wanted kind.
+pub(crate) fn missing(message: String) -> CallError {
+    CallError { class: ErrorClass::Missing, message }
+}
+
+/// It did not answer in time.
+pub(crate) fn overdue(timeout: Duration, why: impl Debug + AsRef<str>) -> CallError {
+    let message = format!("no answer within {timeout:?}: {}", why.as_ref());
+    CallError { class: ErrorClass::Timeout, message }
+}
+
+type Ended<T> = Result<wasmtime::Result<Result<T, Failure>>, Elapsed>;
+
+fn settle<T>(store: &Store<Session>, ended: Ended<T>, timeout: Duration) -> Result<T, CallError> {
+    let session = store.data();
+    let last_words = session.output.finish();
+    match ended {
+        Ok(Ok(Ok(answer))) => Ok(answer),
+        Ok(Ok(Err(failure))) => Err(failed(failure)),
+        Ok(Err(error)) => Err(broken(session, &error, timeout, &last_words)),
+        Err(_) => Err(overdue(timeout, "it was waiting")),
+    }
+}
+
+fn failed(failure: Failure) -> CallError {
+    let (class, message) = match failure {
+        Failure::Config(message) => (ErrorClass::Config, message),
+        Failure::Denied(message) => (ErrorClass::Denied, message),
+        Failure::Unavailable(message) => (ErrorClass::Unavailable, message),
+        Failure::Internal(message) => (ErrorClass::Internal, message),
+    };
+    CallError { class, message: text::line(&message) }
+}
+
+fn broken(session: &Session, error: &wasmtime::Error, timeout: Duration, last_words: &str) -> CallError {
+    if error.is::<Overdue>() {
+        return overdue(timeout, "it was computing");
+    }
+    if session.limits.refused {
+        let most = text::size(session.limits.memory as u64);
+        let message = format!("over {most} of memory; grant {{ memory … }} sets the limit");
+        return CallError { class: ErrorClass::Memory, message };
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return CallError { class: ErrorClass::Unavailable, message: text::line(&format!("{error:#}")) };
+    }
+    let why = match (error.downcast_ref::<I32Exit>(), error.downcast_ref::<Trap>()) {
+        (Some(exit), _) => format!("it ended itself with exit code {}", exit.0),
+        (None, Some(trap)) => trap.to_string(),
+        (None, None) => format!("{error:#}"),
+    };
+    let said = if last_words.is_empty() { String::new() } else { format!("; it said: {last_words}") };
+    CallError { class: ErrorClass::Trap, message: text::line(&format!("trapped: {why}{said}")) }
+}
+
+fn event(event: NotifyEvent) -> notify::Event {
+    notify::Event {
+        id: event.id,
+        subject: notify::Subject::Instance(event.router.into()),
+        was: event.was.into(),
+        now: event.now.into(),
+        priority: event.priority,
+        at_ms: event.at_ms,
+        attrs: event.attrs,
+    }
+}

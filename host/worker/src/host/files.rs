@@ -1,0 +1,74 @@
+//! `files`: granted paths, read only, off the async threads.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::UNIX_EPOCH;
+
+use nix::fcntl::OFlag;
+
+use crate::bindings::standfast::plugin::files::{Error, Host, Info, Kind};
+use crate::grants::Want;
+use crate::scope::Scope;
+use crate::session::Session;
+
+/// Most that a plugin can read.
+const READ_MAX: u64 = 1 << 20;
+
+impl Host for Session {
+    async fn stat(&mut self, path: String) -> Result<Info, Error> {
+        self.scope.look_at(path, stat).await
+    }
+
+    async fn read(&mut self, path: String, max: u32) -> Result<Vec<u8>, Error> {
+        self.scope.look_at(path, move |path| read(path, READ_MAX.min(max.into()))).await
+    }
+}
+
+impl Scope {
+    async fn look_at<T: Send + 'static>(
+        &self,
+        path: String,
+        work: impl FnOnce(&str) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        if !self.allows(Want::Read(&path)) {
+            return Err(Error::Denied);
+        }
+        let done = self.subject.blocking(self.reach, move || work(&path)).await;
+        done.unwrap_or_else(|| Err(Error::Io("the file system does not answer".into())))
+    }
+}
+
+fn stat(path: &str) -> Result<Info, Error> {
+    let found = fs::metadata(path)?;
+    let kind = match (found.is_file(), found.is_dir()) {
+        (true, _) => Kind::File,
+        (_, true) => Kind::Directory,
+        (false, false) => Kind::Other,
+    };
+    let modified = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let modified_ms = u64::try_from(modified.as_millis()).unwrap_or(u64::MAX);
+    Ok(Info { kind, size: found.len(), modified_ms })
+}
+
+fn read(path: &str, max: u64) -> Result<Vec<u8>, Error> {
+    // A pipe without a writer must not hold the thread.
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file: File = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(Error::Io("not a regular file".into()));
+    }
+    let mut content = Vec::new();
+    // One byte more than allowed tells: files in /proc have no size.
+    file.take(max + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > max {
+        return Err(Error::TooLarge);
+    }
+    Ok(content)
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound { Self::NotFound } else { Self::Io(error.to_string()) }
+    }
+}

@@ -1,0 +1,217 @@
+//! How a plugin file comes to serve: read, hash, compile outside, link, try, swap. Until then the old one serves.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use sha2::{Digest, Sha256};
+use standfast_core::config::grant::{Grants, Settings};
+use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass};
+use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin};
+use wasmtime::component::Component;
+
+use crate::bindings::exports::standfast::plugin::{check, notify};
+use crate::cache::{Cache, Entry};
+use crate::call::Caller;
+use crate::catalog::{Catalog, Loaded};
+use crate::compile::compile;
+use crate::native;
+use crate::scope::Facts;
+use crate::subject::{Kind, Subjects};
+
+/// Largest component file.
+const FILE_MAX: u64 = 32 << 20;
+/// Time to make a first instance of a file that is not called on trial.
+const INSTANCE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Loads one file at a time.
+pub(crate) struct Loader {
+    pub(crate) caller: Caller,
+    pub(crate) cache: Cache,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) subjects: Arc<Subjects>,
+}
+
+impl Loader {
+    /// Does one load; on `Err` nothing has changed.
+    pub(crate) async fn load(&self, request: LoadPlugin) -> Result<LoadedPlugin, String> {
+        let begun = Instant::now();
+        let fresh = self.fresh(&request).await;
+        let (digest, size, cached, refused) = match fresh {
+            Ok((digest, size, cached)) => (digest, size, cached, None),
+            Err(reason) => {
+                let (digest, size) = self.fallback(&request).await.ok_or_else(|| reason.clone())?;
+                (digest, size, true, Some(reason))
+            }
+        };
+        Ok(LoadedPlugin { digest, size, cached, took: begun.elapsed(), refused })
+    }
+
+    async fn fresh(&self, request: &LoadPlugin) -> Result<(String, u64, bool), String> {
+        let bytes = read(&request.path)?;
+        let digest = hex(&Sha256::digest(&bytes));
+        let size = bytes.len() as u64;
+        let serving = self.catalog.get(&request.plugin);
+        if serving.as_ref().is_some_and(|serving| serving.digest == digest) {
+            return Ok((digest, size, true));
+        }
+        let (component, cached) = match self.cached(&digest) {
+            Some((component, _)) => (component, true),
+            None => (self.compiled(&digest, &bytes).await?, false),
+        };
+        let loaded = self.link(&component, digest.clone())?;
+        if let Some(serving) = serving {
+            keeps_its_exports(&serving, &loaded)?;
+        }
+        self.try_out(request, &loaded).await?;
+        self.catalog.swap(request.plugin.clone(), loaded);
+        Ok((digest, size, cached))
+    }
+
+    /// What served before a restart of the worker, if nothing does.
+    async fn fallback(&self, request: &LoadPlugin) -> Option<(String, u64)> {
+        let digest = request.fallback.clone()?;
+        if self.catalog.get(&request.plugin).is_some() {
+            return None;
+        }
+        let (component, size) = self.cached(&digest)?;
+        let loaded = self.link(&component, digest.clone()).ok()?;
+        self.try_out(request, &loaded).await.ok()?;
+        self.catalog.swap(request.plugin.clone(), loaded);
+        Some((digest, size))
+    }
+
+    fn cached(&self, digest: &str) -> Option<(Component, u64)> {
+        let entry = self.cache.get(digest)?;
+        match self.native(&entry) {
+            Ok(component) => Some((component, entry.size())),
+            Err(reason) => {
+                eprintln!("standfast-worker: compiling anew, the cache has {digest} but {reason}");
+                self.cache.forget(digest);
+                None
+            }
+        }
+    }
+
+    async fn compiled(&self, digest: &str, bytes: &[u8]) -> Result<Component, String> {
+        let code = compile(&self.cache, digest, bytes).await?;
+        self.native(&self.cache.put(digest, bytes.len() as u64, &code))
+    }
+
+    fn native(&self, entry: &Entry) -> Result<Component, String> {
+        native::component(&self.caller.machine.engine, entry).map_err(|error| format!("{error:#}"))
+    }
+
+    fn link(&self, component: &Component, digest: String) -> Result<Loaded, String> {
+        let machine = &self.caller.machine;
+        let pre = machine.linker.instantiate_pre(component).map_err(|error| {
+            format!("{error:#}; this host offers standfast:plugin {INTERFACE} and WASI 0.2")
+        })?;
+        let check = check::GuestIndices::new(&pre).ok();
+        let notify = notify::GuestIndices::new(&pre).ok();
+        if check.is_none() && notify.is_none() {
+            let component_type = component.component_type();
+            let exports: Vec<&str> =
+                component_type.exports(&machine.engine).map(|(name, _)| name).collect();
+            return Err(format!(
+                "it exports neither standfast:plugin/check@{INTERFACE} (a check) nor \
+                 standfast:plugin/notify@{INTERFACE} (a hook) but {}",
+                if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") },
+            ));
+        }
+        Ok(Loaded { digest, pre, check, notify })
+    }
+
+    /// One call with the real grants, its verdict thrown away; a hook is only made, for it has effects.
+    async fn try_out(&self, request: &LoadPlugin, loaded: &Loaded) -> Result<(), String> {
+        let name = request.plugin.as_str();
+        let ended = match request.trial.clone() {
+            Some(trial) => self.try_check(loaded, trial).await,
+            None => {
+                let subject = self.subjects.get(Kind::Trial, name);
+                self.caller.instantiate(loaded, nobody(name), subject, INSTANCE_TIMEOUT).await
+            }
+        };
+        match ended {
+            Ok(()) => Ok(()),
+            Err(error) => Err(format!("its first call failed ({}): {}", error.class.word(), error.message)),
+        }
+    }
+
+    async fn try_check(
+        &self,
+        loaded: &Loaded,
+        trial: CheckCall,
+    ) -> Result<(), CallError> {
+        let subject = self.subjects.get(Kind::Trial, trial.check.as_str());
+        match self.caller.check(loaded, trial, subject, Instant::now()).await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.class {
+                // The plugin itself said so: it works.
+                ErrorClass::Config
+                | ErrorClass::Denied
+                | ErrorClass::Internal
+                | ErrorClass::Unavailable => Ok(()),
+                ErrorClass::Memory
+                | ErrorClass::Missing
+                | ErrorClass::Timeout
+                | ErrorClass::Trap
+                | ErrorClass::Worker => Err(error),
+            },
+        }
+    }
+}
+
+/// Version of `wit/plugin.wit`.
+const INTERFACE: &str = "0.1.0";
+
+/// A check must not turn into a hook behind the back of those who use it.
+fn keeps_its_exports(serving: &Loaded, loaded: &Loaded) -> Result<(), String> {
+    let lost = match (&serving.check, &loaded.check, &serving.notify, &loaded.notify) {
+        (Some(_), None, _, _) => "check",
+        (_, _, Some(_), None) => "notify",
+        _ => return Ok(()),
+    };
+    Err(format!("it does not export standfast:plugin/{lost}@{INTERFACE}, which the serving one does"))
+}
+
+/// Opened once, without waiting for the writer of a pipe, and read whole.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(format!("{}: not a regular file", path.display()));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(format!("{}: over {} MiB", path.display(), FILE_MAX >> 20));
+    }
+    match bytes.get(..8) {
+        Some(b"\0asm\x0d\0\x01\0") => Ok(bytes),
+        Some(b"\0asm\x01\0\0\0") => {
+            Err(format!("{}: a core module, not a component; build for wasm32-wasip2", path.display()))
+        }
+        Some(_) | None => Err(format!("{}: not a WebAssembly component", path.display())),
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn nobody(name: &str) -> Facts {
+    Facts {
+        name: name.to_owned(),
+        number: 0,
+        previous: None,
+        settings: Settings::new(),
+        grants: Grants::default(),
+        routers: Vec::new(),
+    }
+}

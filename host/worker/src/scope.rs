@@ -1,0 +1,68 @@
+//! What the host knows of one call: its facts, its grants, its deadlines.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use standfast_core::config::grant::{Grants, Settings};
+use standfast_core::ids::{RouterName, VrrpState};
+use standfast_core::plugin::call::Status;
+
+use crate::grants::Want;
+use crate::host::Shared;
+use crate::subject::Subject;
+
+/// What a call is told.
+pub(crate) struct Facts {
+    /// Name of the check or hook.
+    pub(crate) name: String,
+    /// Run or event.
+    pub(crate) number: u64,
+    /// Status of the previous verdict.
+    pub(crate) previous: Option<Status>,
+    /// The `config` block.
+    pub(crate) settings: Settings,
+    /// The `grant` block.
+    pub(crate) grants: Grants,
+    /// State of virtual routers.
+    pub(crate) routers: Vec<(RouterName, VrrpState)>,
+}
+
+/// One call, as the imports see it.
+pub(crate) struct Scope {
+    pub(crate) facts: Facts,
+    pub(crate) subject: Arc<Subject>,
+    pub(crate) shared: Arc<Shared>,
+    /// When the call ends, whatever it does.
+    pub(crate) deadline: Instant,
+    /// When the host's own work ends: a little earlier, so that the plugin can say what it waited for.
+    pub(crate) reach: Instant,
+}
+
+impl Scope {
+    /// The time runs from receipt.
+    pub(crate) fn new(
+        facts: Facts,
+        subject: Arc<Subject>,
+        shared: Arc<Shared>,
+        received: Instant,
+        timeout: Duration,
+    ) -> Self {
+        let margin = (timeout / 10).min(Duration::from_millis(20));
+        let deadline = received + timeout;
+        Self { facts, subject, shared, deadline, reach: received + timeout.saturating_sub(margin) }
+    }
+
+    /// Whether it is granted; if not, the operator is told.
+    pub(crate) fn allows(&self, want: Want<'_>) -> bool {
+        let granted = want.granted(&self.facts.grants);
+        if !granted {
+            self.subject.deny(want);
+        }
+        granted
+    }
+
+    /// When work of the host must end that the plugin wants within `millis`.
+    pub(crate) fn until(&self, millis: u32) -> Instant {
+        self.reach.min(Instant::now() + Duration::from_millis(millis.into()))
+    }
+}

@@ -1,0 +1,135 @@
+//! What outlives a call of one check or hook: its log quota, its denials, its threads that still hang.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use standfast_core::plugin::channel::{FromWorker, LogLevel};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
+
+use crate::grants::Want;
+use crate::text;
+
+/// Subjects remembered; beyond that the idle ones are forgotten.
+const SUBJECTS_MAX: usize = 4096;
+/// Threads of one subject that may hang in the kernel or in name resolution.
+const BLOCKING_MAX: usize = 2;
+/// How long a denial is not told again.
+const DENIAL_PAUSE: Duration = Duration::from_secs(60);
+/// Different denials remembered for a subject; more of them in one pause stay untold.
+const DENIALS_MAX: usize = 16;
+
+/// Check or hook: the two may share a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// A check.
+    Check,
+    /// A hook.
+    Hook,
+    /// The first call of a file that does not serve yet.
+    Trial,
+}
+
+/// All subjects of this worker.
+pub(crate) struct Subjects {
+    out: mpsc::Sender<FromWorker>,
+    known: Mutex<BTreeMap<(Kind, String), Arc<Subject>>>,
+}
+
+impl Subjects {
+    /// Log lines go out here; what does not fit is dropped.
+    pub(crate) fn new(out: mpsc::Sender<FromWorker>) -> Self {
+        Self { out, known: Mutex::default() }
+    }
+
+    /// The one of this name.
+    pub(crate) fn get(&self, kind: Kind, name: &str) -> Arc<Subject> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= SUBJECTS_MAX {
+            known.retain(|_, subject| Arc::strong_count(subject) > 1);
+        }
+        let new = || Arc::new(Subject::new(name.to_owned(), self.out.clone()));
+        Arc::clone(known.entry((kind, name.to_owned())).or_insert_with(new))
+    }
+}
+
+/// One check or hook.
+pub(crate) struct Subject {
+    name: String,
+    out: mpsc::Sender<FromWorker>,
+    quota: Mutex<Quota>,
+    denied: Mutex<BTreeMap<String, Instant>>,
+    blocking: Arc<Semaphore>,
+}
+
+struct Quota {
+    second: Instant,
+    lines: u32,
+    dropped: u64,
+}
+
+impl Subject {
+    fn new(name: String, out: mpsc::Sender<FromWorker>) -> Self {
+        Self {
+            name,
+            out,
+            quota: Mutex::new(Quota { second: Instant::now(), lines: 0, dropped: 0 }),
+            denied: Mutex::default(),
+            blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
+        }
+    }
+
+    /// A line of the plugin, if it has one left in this second.
+    pub(crate) fn log(&self, per_second: u32, level: LogLevel, message: &str) {
+        let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        if quota.second.elapsed() >= Duration::from_secs(1) {
+            if quota.dropped > 0 {
+                let lost = format!("{} lines over {per_second}/s were dropped", quota.dropped);
+                self.send(LogLevel::Warn, &lost);
+            }
+            *quota = Quota { second: Instant::now(), lines: 0, dropped: 0 };
+        }
+        if quota.lines < per_second {
+            quota.lines += 1;
+            self.send(level, message);
+        } else {
+            quota.dropped += 1;
+        }
+    }
+
+    /// Tells the operator, once a minute, what was denied and which line would allow it.
+    pub(crate) fn deny(&self, want: Want<'_>) {
+        let grant = want.grant();
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.retain(|_, told| told.elapsed() < DENIAL_PAUSE);
+        if denied.len() < DENIALS_MAX && !denied.contains_key(&grant) {
+            self.send(LogLevel::Warn, &format!("{} denied; to allow it: {grant}", want.what()));
+            denied.insert(grant, Instant::now());
+        }
+    }
+
+    /// Does work that may hang, on a thread of its own; `None` when it is not done in time.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let permit = Arc::clone(&self.blocking).acquire_owned();
+        let permit = timeout_at(deadline.into(), permit).await.ok()?.ok()?;
+        let done = spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        timeout_at(deadline.into(), done).await.ok()?.ok()
+    }
+
+    fn send(&self, level: LogLevel, message: &str) {
+        let message = text::line(message);
+        let line = FromWorker::Log { subject: self.name.clone(), level, message };
+        // A full queue means that the daemon reads too slowly: a log line is what can be spared.
+        drop(self.out.try_send(line));
+    }
+}
