@@ -75,7 +75,8 @@ notify "log" { plugin "log"; on "master" }
 
 #[test]
 fn every_word_means_what_it_says() {
-    let config = Config::parse("all", ALL).unwrap_or_else(|errors| panic!("{:?}", errors.lines().collect::<Vec<_>>()));
+    let config =
+        Config::parse("all", ALL).unwrap_or_else(|errors| panic!("{:?}", errors.lines().collect::<Vec<_>>()));
     assert_eq!(config.node.as_str(), "lb01");
     assert_eq!(config.plugin_dirs.len(), 2);
 
@@ -93,7 +94,10 @@ fn every_word_means_what_it_says() {
             settle: Duration::from_secs(30),
         }
     );
-    assert_eq!((nginx.takeover_after, nginx.stop_timeout), (Duration::from_millis(1500), Duration::from_secs(20)));
+    assert_eq!(
+        (nginx.takeover_after, nginx.stop_timeout),
+        (Duration::from_millis(1500), Duration::from_secs(20))
+    );
 
     let check = &config.checks[&"every-word".parse().expect("a name")];
     let times = [2000, 1000, 300].map(Duration::from_millis);
@@ -102,16 +106,34 @@ fn every_word_means_what_it_says() {
     assert_eq!(check.weight.map(i16::from), Some(-20));
     let setting = |key: &str| check.settings[key].iter().map(String::as_str).collect::<Vec<_>>();
     assert_eq!(setting("hosts"), ["a", "b"]);
-    assert_eq!([setting("status"), setting("share"), setting("strict")], [["200"], ["0.5"], ["true"]]);
+    assert_eq!(
+        [setting("status"), setting("share"), setting("strict")],
+        [["200"], ["0.5"], ["true"]]
+    );
     assert_eq!(setting("raw"), ["C:\\x"]);
-    let host = |host: &str, port| HostPort { host: host.into(), port };
+    let host = |host: &str, port| HostPort {
+        host: host.into(),
+        port,
+    };
     assert_eq!(
         check.grants,
         Grants {
-            tcp: vec![host("127.0.0.1", 80), host("::1", 80), host("db.example.net", 5432)],
+            tcp: vec![
+                host("127.0.0.1", 80),
+                host("::1", 80),
+                host("db.example.net", 5432)
+            ],
             http: vec![
-                HttpPrefix { tls: true, authority: host("hooks.example.net", 443), path: "/".into() },
-                HttpPrefix { tls: false, authority: host("2001:db8::1", 8080), path: "/a/b".into() },
+                HttpPrefix {
+                    tls: true,
+                    authority: host("hooks.example.net", 443),
+                    path: "/".into()
+                },
+                HttpPrefix {
+                    tls: false,
+                    authority: host("2001:db8::1", 8080),
+                    path: "/a/b".into()
+                },
             ],
             read: vec!["/etc/standfast/maintenance".into()],
             processes: vec!["nginx".into(), "php-fpm".into(), "app".into()],
@@ -121,24 +143,57 @@ fn every_word_means_what_it_says() {
     );
 
     let router = &config.routers[&"VI_1".parse().expect("a name")];
-    assert_eq!((router.interface.as_str(), router.vrid.get(), router.priority.get()), ("eth1", 55, 150));
+    assert_eq!(
+        (
+            router.interface.as_str(),
+            router.vrid.get(),
+            router.priority.get()
+        ),
+        ("eth1", 55, 150)
+    );
     assert_eq!((router.version, router.interval.seconds()), (Version::V2, 2));
     assert_eq!(router.auth, Some(AuthPass(*b"123456\0\0")));
     assert_eq!(router.preempt, Preempt::After(Duration::from_secs(5)));
     let [first, second] = &router.addresses[..] else {
         panic!("two addresses");
     };
-    assert_eq!((first.prefix, first.label.as_deref(), first.scope), (24, Some("eth1:1"), Scope::Link));
-    assert_eq!(first.broadcast.map(|address| address.to_string()).as_deref(), Some("192.168.31.255"));
-    assert_eq!((second.prefix, second.dev.as_str(), second.scope), (32, "eth1", Scope::Global));
-    let checks = router.track.checks.iter().map(|check| (check.name.as_str(), check.weight.map(i16::from)));
-    assert_eq!(checks.collect::<Vec<_>>(), [("plain", Some(10)), ("every-word", Some(-20))]);
-    let interfaces = router.track.interfaces.iter().map(|found| (found.name.as_str(), found.weight.map(i16::from)));
-    assert_eq!(interfaces.collect::<Vec<_>>(), [("eth0", Some(-20)), ("eth2", None)]);
+    assert_eq!(
+        (first.prefix, first.label.as_deref(), first.scope),
+        (24, Some("eth1:1"), Scope::Link)
+    );
+    assert_eq!(
+        first.broadcast.map(|address| address.to_string()).as_deref(),
+        Some("192.168.31.255")
+    );
+    assert_eq!(
+        (second.prefix, second.dev.as_str(), second.scope),
+        (32, "eth1", Scope::Global)
+    );
+    let checks = router
+        .track
+        .checks
+        .iter()
+        .map(|check| (check.name.as_str(), check.weight.map(i16::from)));
+    assert_eq!(
+        checks.collect::<Vec<_>>(),
+        [("plain", Some(10)), ("every-word", Some(-20))]
+    );
+    let interfaces = router
+        .track
+        .interfaces
+        .iter()
+        .map(|found| (found.name.as_str(), found.weight.map(i16::from)));
+    assert_eq!(
+        interfaces.collect::<Vec<_>>(),
+        [("eth0", Some(-20)), ("eth2", None)]
+    );
 
     let pager = &config.notifies[&"pager".parse().expect("a name")];
     assert_eq!(pager.states.len(), 5);
-    assert_eq!(pager.routers.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["VI_1"]);
+    assert_eq!(
+        pager.routers.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["VI_1"]
+    );
     assert_eq!((pager.timeout, pager.retry), (Duration::from_secs(3), 0));
 }
 
@@ -146,17 +201,32 @@ fn every_word_means_what_it_says() {
 fn what_is_left_out_is_as_documented() {
     let config = Config::parse("all", ALL).expect("parses");
     let check = &config.checks[&"plain".parse().expect("a name")];
-    assert_eq!([check.interval, check.timeout, check.fast], [1000, 500, 250].map(Duration::from_millis));
-    assert_eq!((check.rise, check.fall, check.weight, check.on_error), (2, 3, None, OnError::Fail));
+    assert_eq!(
+        [check.interval, check.timeout, check.fast],
+        [1000, 500, 250].map(Duration::from_millis)
+    );
+    assert_eq!(
+        (check.rise, check.fall, check.weight, check.on_error),
+        (2, 3, None, OnError::Fail)
+    );
     assert_eq!(check.grants, Grants::default());
     let app = &config.services[&"app".parse().expect("a name")];
     assert_eq!(app.restart, RestartPolicy::default());
-    assert_eq!((app.takeover_after, app.stop_timeout), (Duration::from_secs(1), Duration::from_secs(30)));
+    assert_eq!(
+        (app.takeover_after, app.stop_timeout),
+        (Duration::from_secs(1), Duration::from_secs(30))
+    );
     let router = &config.routers[&"VI_2".parse().expect("a name")];
-    assert_eq!((router.priority.get(), router.version, router.interval.centis()), (100, Version::V3, 100));
+    assert_eq!(
+        (router.priority.get(), router.version, router.interval.centis()),
+        (100, Version::V3, 100)
+    );
     assert_eq!(router.preempt, Preempt::Never);
     let log = &config.notifies[&"log".parse().expect("a name")];
-    assert_eq!((log.timeout, log.retry, &log.states[..]), (Duration::from_secs(5), 3, &[VrrpState::Master][..]));
+    assert_eq!(
+        (log.timeout, log.retry, &log.states[..]),
+        (Duration::from_secs(5), 3, &[VrrpState::Master][..])
+    );
     assert!(log.routers.is_empty());
     let short = "node a\nvrrp V { interface e; virtual-router-id 1; virtual-address \"10.0.0.1\" }\ncheck c { plugin x; interval \"100ms\" }";
     let config = Config::parse("short", short).expect("parses");
@@ -179,11 +249,21 @@ fn the_report_adds_up_and_warns() {
     let report = report(&config, None);
     let first = &report.routers[0];
     assert_eq!((first.lowest.get(), first.highest.get()), (110, 160));
-    assert_eq!(first.skew, Duration::from_micros(414_062) + Duration::from_nanos(500));
-    let plain = first.covered.iter().find(|fault| fault.what == "check plain").expect("tracked");
+    assert_eq!(
+        first.skew,
+        Duration::from_micros(414_062) + Duration::from_nanos(500)
+    );
+    let plain = first
+        .covered
+        .iter()
+        .find(|fault| fault.what == "check plain")
+        .expect("tracked");
     assert_eq!(plain.alone.map(u8::from), Some(150));
     let text = report.render();
-    assert!(text.contains("a peer moves the VIP only if its priority is above 110 and below 160"), "{text}");
+    assert!(
+        text.contains("a peer moves the VIP only if its priority is above 110 and below 160"),
+        "{text}"
+    );
     assert!(text.contains("no warnings"), "{text}");
 }
 
@@ -197,13 +277,27 @@ fn weights_that_move_nothing_are_told() {
         let report = report(&Config::parse("f", &text).expect("parses"), peer);
         (report.warnings.join("\n"), report.render())
     };
-    assert!(with("priority 100", Some(80)).0.contains("the priority is 85, the peer's 80 is not above it"));
+    assert!(
+        with("priority 100", Some(80))
+            .0
+            .contains("the priority is 85, the peer's 80 is not above it")
+    );
     assert!(with("priority 100", Some(80)).0.contains("larger by 6 or more"));
     assert!(with("priority 100", Some(80)).1.contains("stays"));
     assert!(!with("priority 100", Some(90)).0.contains("vrrp V"));
-    assert!(with("priority 255", None).0.contains("priority 255 owns the address"));
-    assert!(with("preempt #false", None).0.contains("none takes over from a living master"));
+    assert!(
+        with("priority 255", None)
+            .0
+            .contains("priority 255 owns the address")
+    );
+    assert!(
+        with("preempt #false", None)
+            .0
+            .contains("none takes over from a living master")
+    );
     let idle = with("priority 100", None).0;
     assert_eq!(idle.lines().count(), 2, "{idle}");
-    assert!(idle.contains("service s: no router tracks it") && idle.contains("check idle: no router tracks it"));
+    assert!(
+        idle.contains("service s: no router tracks it") && idle.contains("check idle: no router tracks it")
+    );
 }

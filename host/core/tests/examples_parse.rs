@@ -30,8 +30,22 @@ fn every_pair_fits_and_needs_no_warning() {
         for (name, router) in &one.routers {
             let peer = &two.routers[name];
             assert_eq!(
-                (router.vrid, router.version, router.interval, &router.auth, &router.addresses, router.preempt),
-                (peer.vrid, peer.version, peer.interval, &peer.auth, &peer.addresses, peer.preempt),
+                (
+                    router.vrid,
+                    router.version,
+                    router.interval,
+                    &router.auth,
+                    &router.addresses,
+                    router.preempt
+                ),
+                (
+                    peer.vrid,
+                    peer.version,
+                    peer.interval,
+                    &peer.auth,
+                    &peer.addresses,
+                    peer.preempt
+                ),
             );
             assert!(router.priority > peer.priority);
             let warnings = report(&one, Some(peer.priority.get())).warnings;
@@ -79,7 +93,11 @@ fn blocks(paper: &str) -> Vec<Block> {
             (Some(block), None) => block.text.push_str(&format!("{text}\n")),
             (None, Some(_)) if other => other = false,
             (None, Some(info)) if info.starts_with("kdl") => {
-                open = Some(Block { line: line + 1, info: info.to_owned(), text: String::new() });
+                open = Some(Block {
+                    line: line + 1,
+                    info: info.to_owned(),
+                    text: String::new(),
+                });
             }
             (None, Some(_)) => other = true,
             (None, None) => {}
@@ -94,7 +112,12 @@ fn examples() -> Vec<(String, String)> {
     let paths = folder.map(|entry| entry.expect("readable").path());
     let mut examples: Vec<_> = paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "kdl"))
-        .map(|path: PathBuf| (path.display().to_string(), fs::read_to_string(&path).expect("readable")))
+        .map(|path: PathBuf| {
+            (
+                path.display().to_string(),
+                fs::read_to_string(&path).expect("readable"),
+            )
+        })
         .collect();
     examples.sort();
     examples

@@ -104,7 +104,11 @@ pub fn report(config: &Config, peer_priority: Option<u8>) -> Report {
     Report {
         node: config.node.clone(),
         peer_priority: peer,
-        routers: config.routers.values().map(|router| router_report(router, config, peer)).collect(),
+        routers: config
+            .routers
+            .values()
+            .map(|router| router_report(router, config, peer))
+            .collect(),
         checks: checks.collect(),
         warnings: warnings(config, peer),
     }
@@ -128,8 +132,14 @@ fn slot(check: &CheckConfig) -> Duration {
 fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> RouterReport {
     let weights = Weights::of(router);
     let addresses = router.addresses.iter().map(|address| {
-        let label = address.label.as_ref().map_or_else(String::new, |label| format!(" label {label}"));
-        format!("{}/{} dev {}{label}", address.address, address.prefix, address.dev)
+        let label = address
+            .label
+            .as_ref()
+            .map_or_else(String::new, |label| format!(" label {label}"));
+        format!(
+            "{}/{} dev {}{label}",
+            address.address, address.prefix, address.dev
+        )
     });
     RouterReport {
         name: router.name.clone(),
@@ -150,7 +160,9 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
 /// Fault by fault. What makes the node unfit lets it resign, and the peer waits its skew; a lower priority or silence
 /// costs the peer's Master_Down, and a lower priority the preemption delay too.
 fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Vec<Covered> {
-    let slowest = peer.or_else(|| Priority::try_from(1).ok()).unwrap_or(Priority::DEFAULT);
+    let slowest = peer
+        .or_else(|| Priority::try_from(1).ok())
+        .unwrap_or(Priority::DEFAULT);
     let skew = timing::skew(router.version, slowest, router.interval);
     let silence = timing::master_down(router.version, slowest, router.interval);
     let delay = match router.preempt {
@@ -160,7 +172,9 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
     let weights = Weights::of(router);
     let row = |what: String, weight: Option<i16>, hang: Option<Duration>, failure: Duration| {
         let alone = weight.map(|weight| weights.without(weight));
-        let outranks = |alone: Priority| alone < router.priority.max(weights.highest) && peer.is_none_or(|peer| alone < peer);
+        let outranks = |alone: Priority| {
+            alone < router.priority.max(weights.highest) && peer.is_none_or(|peer| alone < peer)
+        };
         let wait = if weight.is_some() { silence + delay } else { skew };
         Covered {
             what,
@@ -179,8 +193,18 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
         failure: silence,
         alone: None,
     }];
-    for service in router.track.services.iter().filter_map(|name| config.services.get(name)) {
-        rows.push(row(format!("service {}", service.name), None, None, service.takeover_after));
+    for service in router
+        .track
+        .services
+        .iter()
+        .filter_map(|name| config.services.get(name))
+    {
+        rows.push(row(
+            format!("service {}", service.name),
+            None,
+            None,
+            service.takeover_after,
+        ));
     }
     for tracked in &router.track.checks {
         if let Some(check) = config.checks.get(&tracked.name) {
@@ -191,7 +215,12 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
     }
     for tracked in &router.track.interfaces {
         let weight = tracked.weight.map(|weight| weight.get());
-        rows.push(row(format!("interface {}", tracked.name), weight, None, Duration::ZERO));
+        rows.push(row(
+            format!("interface {}", tracked.name),
+            weight,
+            None,
+            Duration::ZERO,
+        ));
     }
     rows
 }
@@ -207,9 +236,20 @@ struct Weights {
 
 impl Weights {
     fn of(router: &RouterConfig) -> Self {
-        let checks = router.track.checks.iter().map(|check| (check.name.to_string(), check.weight));
-        let interfaces = router.track.interfaces.iter().map(|interface| (interface.name.to_string(), interface.weight));
-        let weighted: Vec<_> = checks.chain(interfaces).filter_map(|(name, weight)| Some((name, weight?))).collect();
+        let checks = router
+            .track
+            .checks
+            .iter()
+            .map(|check| (check.name.to_string(), check.weight));
+        let interfaces = router
+            .track
+            .interfaces
+            .iter()
+            .map(|interface| (interface.name.to_string(), interface.weight));
+        let weighted: Vec<_> = checks
+            .chain(interfaces)
+            .filter_map(|(name, weight)| Some((name, weight?)))
+            .collect();
         let sum = |good: bool| weighted.iter().map(|(_, weight)| weight.term(good)).sum();
         Self {
             base: router.priority,
@@ -227,35 +267,64 @@ impl Weights {
 }
 
 fn warnings(config: &Config, peer: Option<Priority>) -> Vec<String> {
-    let mut warnings: Vec<_> =
-        config.routers.values().filter_map(|router| weights_in_vain(router, &Weights::of(router), peer)).collect();
-    for router in config.routers.values().filter(|router| router.priority == Priority::OWNER) {
+    let mut warnings: Vec<_> = config
+        .routers
+        .values()
+        .filter_map(|router| weights_in_vain(router, &Weights::of(router), peer))
+        .collect();
+    for router in config
+        .routers
+        .values()
+        .filter(|router| router.priority == Priority::OWNER)
+    {
         if router.preempt == Preempt::Never {
-            warnings.push(format!("vrrp {}: priority 255 owns the address; #false keeps it from taking it back", router.name));
+            warnings.push(format!(
+                "vrrp {}: priority 255 owns the address; #false keeps it from taking it back",
+                router.name
+            ));
         }
     }
-    let services: BTreeSet<_> = config.routers.values().flat_map(|router| &router.track.services).collect();
-    let checks: BTreeSet<_> =
-        config.routers.values().flat_map(|router| &router.track.checks).map(|check| &check.name).collect();
+    let services: BTreeSet<_> = config
+        .routers
+        .values()
+        .flat_map(|router| &router.track.services)
+        .collect();
+    let checks: BTreeSet<_> = config
+        .routers
+        .values()
+        .flat_map(|router| &router.track.checks)
+        .map(|check| &check.name)
+        .collect();
     for name in config.services.keys().filter(|name| !services.contains(name)) {
-        warnings.push(format!("service {name}: no router tracks it, its failure moves nothing"));
+        warnings.push(format!(
+            "service {name}: no router tracks it, its failure moves nothing"
+        ));
     }
     for name in config.checks.keys().filter(|name| !checks.contains(name)) {
-        warnings.push(format!("check {name}: no router tracks it, its failure moves nothing"));
+        warnings.push(format!(
+            "check {name}: no router tracks it, its failure moves nothing"
+        ));
     }
     warnings
 }
 
 /// Why the weights of a router can move nothing, if they cannot (reliability C9).
 fn weights_in_vain(router: &RouterConfig, weights: &Weights, peer: Option<Priority>) -> Option<String> {
-    let Weights { names, lowest, highest, .. } = weights;
+    let Weights {
+        names,
+        lowest,
+        highest,
+        ..
+    } = weights;
     let who = format!("vrrp {}: {}", router.name, names.join(", "));
     let (lowest, highest) = (lowest.get(), highest.get());
     if names.is_empty() {
         return None;
     }
     if router.priority == Priority::OWNER {
-        return Some(format!("{who}: priority 255 owns the address, no weight changes it; write 254 or less"));
+        return Some(format!(
+            "{who}: priority 255 owns the address, no weight changes it; write 254 or less"
+        ));
     }
     if router.preempt == Preempt::Never {
         return Some(format!(

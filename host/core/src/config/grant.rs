@@ -7,7 +7,7 @@ use kdl::KdlValue;
 use serde::{Deserialize, Serialize};
 
 use crate::config::address;
-use crate::config::node::{Node, short};
+use crate::config::node::{Node, short, words};
 use crate::config::value::{self, Wrong, wrong};
 
 /// The `config { }` block: each key with its values as text (`hosts "a" "b"` has two).
@@ -102,10 +102,12 @@ pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
     let Some(block) = node.child("grant") else {
         return Some(usual);
     };
-    block.block(0..=0, &["memory", "log"], &[LISTS, LATER].concat());
-    for later in block.all().filter(|grant| LATER.contains(&grant.word())) {
-        later.fault(
-            format!("`{}` is not supported by this version", later.word()),
+    block.line(0..=0, &[]);
+    let (later, now): (Vec<_>, Vec<_>) = block.all().partition(|grant| LATER.contains(&grant.word()));
+    words(&now, &["memory", "log"], &["tcp", "http", "read", "processes"]);
+    for grant in later {
+        grant.fault(
+            format!("`{}` is not supported by this version", grant.word()),
             "take it out",
         );
     }
@@ -174,7 +176,7 @@ fn comm(value: &KdlValue) -> Result<String, Wrong> {
     }
 }
 
-const LISTS: &[&str] = &["tcp", "http", "read", "processes"];
+/// Grants of a later version.
 const LATER: &[&str] = &[
     "udp",
     "resolve",

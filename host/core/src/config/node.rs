@@ -56,7 +56,7 @@ impl<'a> Node<'a> {
     }
 
     /// Faults for its arguments, properties and type notes.
-    fn line(&self, args: RangeInclusive<usize>, props: &[&str]) {
+    pub(crate) fn line(&self, args: RangeInclusive<usize>, props: &[&str]) {
         let word = self.word();
         if self.kdl.ty().is_some() || self.kdl.entries().iter().any(|entry| entry.ty().is_some()) {
             self.fault(

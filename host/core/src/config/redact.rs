@@ -6,13 +6,15 @@ pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut secret = false;
+    let mut assigned = false;
     while let Some(first) = rest.chars().next() {
         let token = token(rest);
         let (this, next) = rest.split_at(token);
-        let is_key = next.trim_start_matches([' ', '\t']).starts_with('=');
+        let is_key = || next.trim_start_matches([' ', '\t']).starts_with('=');
         match first {
             '\n' | ';' | '{' | '}' => secret = false,
-            _ if secret && is_value(first) && !is_key => {
+            _ if secret && is_value(first) && (assigned || !is_key()) => {
+                assigned = false;
                 out.extend(this.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }));
                 rest = next;
                 continue;
@@ -20,6 +22,7 @@ pub(crate) fn redact(text: &str) -> String {
             _ if is_word(first) && names_secret(this) => secret = true,
             _ => {}
         }
+        assigned = first == '=' || assigned && first.is_whitespace();
         out.push_str(this);
         rest = next;
     }
@@ -29,8 +32,8 @@ pub(crate) fn redact(text: &str) -> String {
 /// Length in bytes of the first string, word or single character; never 0 for a text that is not empty.
 fn token(text: &str) -> usize {
     let first = text.chars().next().map_or(1, char::len_utf8);
-    if text.starts_with("\"\"\"") {
-        return text[3..].find("\"\"\"").map_or(text.len(), |end| end + 6);
+    if let Some(lines) = text.strip_prefix("\"\"\"") {
+        return lines.find("\"\"\"").map_or(text.len(), |end| end + 6);
     }
     if text.starts_with('"') {
         return quoted(text);

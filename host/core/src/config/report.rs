@@ -27,7 +27,14 @@ impl Report {
         let rows: Vec<_> = self
             .checks
             .iter()
-            .map(|check| [check.name.to_string(), format!("plugin {}", check.plugin), about(check.hang), about(check.failure)])
+            .map(|check| {
+                [
+                    check.name.to_string(),
+                    format!("plugin {}", check.plugin),
+                    about(check.hang),
+                    about(check.failure),
+                ]
+            })
             .collect();
         writeln!(out, "\nchecks: Down at the latest after")?;
         table(out, ["", "", "a hang", "a failure"], &rows)
@@ -46,14 +53,39 @@ impl Report {
 }
 
 fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>) -> std::fmt::Result {
-    let RouterReport { name, interface, version, .. } = router;
-    writeln!(out, "\nvrrp {name}: virtual router {} on {interface}, version {}", router.vrid.get(), version.number())?;
-    writeln!(out, "  addresses    {}", router.addresses.join("\n               "))?;
+    let RouterReport {
+        name,
+        interface,
+        version,
+        ..
+    } = router;
+    writeln!(
+        out,
+        "\nvrrp {name}: virtual router {} on {interface}, version {}",
+        router.vrid.get(),
+        version.number()
+    )?;
+    writeln!(
+        out,
+        "  addresses    {}",
+        router.addresses.join("\n               ")
+    )?;
     writeln!(out, "  adverts      every {}", show(router.advert_interval))?;
-    writeln!(out, "  takes over   {} after a goodbye (skew)", about(router.skew))?;
-    writeln!(out, "               {} after silence (Master_Down)", about(router.master_down))?;
+    writeln!(
+        out,
+        "  takes over   {} after a goodbye (skew)",
+        about(router.skew)
+    )?;
+    writeln!(
+        out,
+        "               {} after silence (Master_Down)",
+        about(router.master_down)
+    )?;
     writeln!(out, "  priority     {}", priority(router))?;
-    let whose = peer.map_or_else(|| "the slowest peer".into(), |peer| format!("a peer of priority {}", peer.get()));
+    let whose = peer.map_or_else(
+        || "the slowest peer".into(),
+        |peer| format!("a peer of priority {}", peer.get()),
+    );
     writeln!(out, "  {whose} has the addresses at the latest after")?;
     let rows: Vec<_> = router
         .covered
@@ -68,7 +100,12 @@ fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>
                 Some(alone) => format!("{}, leaves {}", fault.effect, alone.get()),
                 None => fault.effect.clone(),
             };
-            [fault.what.clone(), effect, time(fault.hang), time(Some(fault.failure))]
+            [
+                fault.what.clone(),
+                effect,
+                time(fault.hang),
+                time(Some(fault.failure)),
+            ]
         })
         .collect();
     table(out, ["", "", "a hang", "a failure"], &rows)
@@ -81,7 +118,11 @@ fn priority(router: &RouterReport) -> String {
         _ if router.priority == Priority::OWNER => "255: owner of the address".into(),
         (low, high) if low == high => format!("{base}, no weight changes it"),
         (low, high) => {
-            let best = if high == base { String::new() } else { format!(", {high} with all weighted checks up") };
+            let best = if high == base {
+                String::new()
+            } else {
+                format!(", {high} with all weighted checks up")
+            };
             format!(
                 "base {base}{best}, lowest with all weighted checks down {low}:\n               \
                  a peer moves the VIP only if its priority is above {low} and below {high}"

@@ -196,7 +196,6 @@ fn out_of_rule(what: impl std::fmt::Display, InvalidId(rule): InvalidId) -> Wron
 
 /// `auth pass="…"`. No message may show the password.
 fn auth(node: Node<'_>, version: Option<Version>) -> Option<AuthPass> {
-    node.leaf(0..=0, &["pass"]);
     if version == Some(Version::V3) {
         node.fault(
             "VRRP version 3 has no authentication",
@@ -207,6 +206,7 @@ fn auth(node: Node<'_>, version: Option<Version>) -> Option<AuthPass> {
         node.fault("`auth` has no `pass=`", "write `auth pass=\"…\"`, 1 to 8 bytes");
         return None;
     };
+    node.leaf(0..=0, &["pass"]);
     pass.read(password)
 }
 

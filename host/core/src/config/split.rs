@@ -14,6 +14,7 @@ pub(crate) fn split<'a>(text: &'a str, faults: &Faults) -> Vec<(usize, &'a str)>
         open: Vec::new(),
         dashes: 0,
         blank: true,
+        bad: false,
         nodes: Vec::new(),
     };
     while cutter.at < text.len() {
@@ -47,6 +48,8 @@ struct Cutter<'a> {
     dashes: usize,
     /// Nothing but space, comments and `/-` since `start`.
     blank: bool,
+    /// A fault was found since `start`.
+    bad: bool,
     nodes: Vec<(usize, &'a str)>,
 }
 
@@ -93,10 +96,11 @@ impl<'a> Cutter<'a> {
         let dashed = node
             .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
             .starts_with("/-");
-        if !self.blank && !dashed {
+        if !self.blank && !dashed && !self.bad {
             self.nodes.push((self.start, node));
         }
         self.blank = true;
+        self.bad = false;
         self.dashes = 0;
     }
 
@@ -160,6 +164,7 @@ impl<'a> Cutter<'a> {
             } else if let Some(c) = rest.chars().next() {
                 self.at += c.len_utf8();
             } else {
+                self.bad = true;
                 return Err((
                     (start, 2).into(),
                     "this comment is never closed",
@@ -170,6 +175,7 @@ impl<'a> Cutter<'a> {
                 return Ok(());
             }
             if depth > MAX_DEPTH {
+                self.bad = true;
                 return Err((
                     (start, 2).into(),
                     "comments within comments, too deep to read",
@@ -191,13 +197,14 @@ impl<'a> Cutter<'a> {
                 Escape::Begun | Escape::Blank if c.is_whitespace() => Escape::Blank,
                 Escape::Begun => Escape::Done,
                 _ if c == '\\' && hashes == 0 => Escape::Begun,
-                _ => Escape::No,
+                Escape::No | Escape::Done | Escape::Blank => Escape::No,
             };
             if !matches!(escape, Escape::No) {
                 continue;
             }
             if NEWLINES.contains(&c) && quotes == 1 {
                 self.solid(hashes + at);
+                self.bad = true;
                 return Err((
                     (start, hashes + at).into(),
                     "this text has no closing quote",
@@ -210,6 +217,7 @@ impl<'a> Cutter<'a> {
             }
         }
         self.solid(rest.len());
+        self.bad = true;
         Err((
             (start, hashes + quotes).into(),
             "this text has no closing quote",

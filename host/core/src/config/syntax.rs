@@ -14,7 +14,10 @@ pub(crate) fn nodes(text: &str, faults: &Faults) -> Option<Vec<(usize, KdlNode)>
         match KdlNode::parse(piece) {
             Ok(node) => nodes.push((base, node)),
             Err(error) => {
-                for diagnostic in &error.diagnostics {
+                // The braces are known to match here: that one is missing is only the echo of another fault.
+                let echo = |diagnostic: &&KdlDiagnostic| diagnostic.label.as_deref() == Some("not closed");
+                let (echoes, real): (Vec<_>, Vec<_>) = error.diagnostics.iter().partition(echo);
+                for diagnostic in if real.is_empty() { &echoes } else { &real } {
                     report(diagnostic, base, piece, faults);
                 }
                 if error.diagnostics.is_empty() {
