@@ -1,21 +1,24 @@
 //! The loop: wait, feed the engine, carry out its commands, set the alarm. Nothing here waits for anything else.
 
+mod reload;
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::select_all;
 use standfast_core::config::file::Config;
-use standfast_core::control::{Answer, Request};
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Link, Packet};
 use standfast_core::ids::IfName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Interval, interval};
 
 use crate::alarm::{Alarm, now};
-use crate::control::server::{Asked, Told, listen};
+use crate::control::server::{Asked, listen};
+use crate::daemon::reload::Reread;
 use crate::effects::{Hands, work_on_addresses};
 use crate::journal::Journal;
 use crate::net::addresses::Addresses;
@@ -52,8 +55,8 @@ struct Daemon {
     watch: Watch,
     events: mpsc::Receiver<Event>,
     /// Results of reading the configuration again, from the thread that may touch the disk.
-    reloads: mpsc::Receiver<(Result<Config, String>, Option<oneshot::Sender<Told>>)>,
-    reload_done: mpsc::Sender<(Result<Config, String>, Option<oneshot::Sender<Told>>)>,
+    reloads: mpsc::Receiver<Reread>,
+    reload_done: mpsc::Sender<Reread>,
     next_ticket: u64,
     /// Interfaces without carrier, whose groups are joined again when they come back.
     silent: BTreeSet<IfName>,
@@ -68,7 +71,9 @@ pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure>
     let _lock = start::lock(&options.runtime_dir)?;
     start::check_plugins(&config)?;
     let program = start::find_worker(options.worker.clone())?;
-    let links = Links::open(config.interfaces()).await.map_err(|e| start::open_failure("netlink", &e))?;
+    let links = Links::open(config.interfaces())
+        .await
+        .map_err(|e| start::open_failure("netlink", &e))?;
     let sockets = start::open_sockets(&config, &links)?;
     let frames = PacketSocket::open().map_err(|e| start::open_failure("packet socket", &e))?;
     let kernel = Addresses::open().map_err(|e| start::open_failure("netlink", &e))?;
@@ -100,8 +105,19 @@ pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure>
     };
     let seed = now().as_nanos();
     let engine = Engine::new(config.clone(), seed, now());
-    let mut daemon =
-        Daemon { options, config, engine, hands, watch, events, reloads, reload_done, next_ticket: 0, silent: BTreeSet::new() };
+    let mut daemon = Daemon {
+        options,
+        config,
+        engine,
+        hands,
+        watch,
+        events,
+        reloads,
+        reload_done,
+        next_ticket: 0,
+        silent: BTreeSet::new(),
+    };
+    daemon.warn_of_missing_folders();
     daemon.tell_links();
     daemon.look_at_plugins();
     let ended = daemon.turn(asked).await;
@@ -123,7 +139,9 @@ impl Daemon {
             if self.act() {
                 return Ok(());
             }
-            alarm.set(self.engine.poll_timeout(now()).map(|(at, _)| at)).map_err(runtime)?;
+            alarm
+                .set(self.engine.poll_timeout(now()).map(|(at, _)| at))
+                .map_err(runtime)?;
             tokio::select! {
                 () = any_readable(&self.hands.sockets) => {}
                 rung = alarm.ring() => rung.map_err(runtime)?,
@@ -137,7 +155,7 @@ impl Daemon {
                     self.look_at_plugins();
                 }
                 Some(asked) = asked.recv() => self.on_request(asked),
-                Some((result, asker)) = self.reloads.recv() => self.on_reload(result, asker),
+                Some(reread) = self.reloads.recv() => self.on_reload(reread),
                 _ = signals.terminate.recv() => self.leave(),
                 _ = signals.interrupt.recv() => self.leave(),
                 _ = signals.hangup.recv() => self.begin_reload(None),
@@ -167,7 +185,9 @@ impl Daemon {
         for (interface, socket) in &mut self.hands.sockets {
             for _ in 0..PACKETS_PER_TURN {
                 // Errors of a link that went down are told by netlink.
-                let Ok(Some(received)) = socket.try_recv() else { break };
+                let Ok(Some(received)) = socket.try_recv() else {
+                    break;
+                };
                 let packet = Packet {
                     interface: interface.clone(),
                     source: received.source,
@@ -201,13 +221,21 @@ impl Daemon {
             {
                 tracing::warn!(%interface, "adverts cannot be received: {error}");
             }
-            self.engine.handle(Event::Link { interface, link: state.map(link_of) }, now());
+            self.engine.handle(
+                Event::Link {
+                    interface,
+                    link: state.map(link_of),
+                },
+                now(),
+            );
         }
     }
 
     /// A link that came back joins the group again; an interface that was made anew needs a new socket.
     fn keep_listening(&mut self, interface: &IfName, state: &LinkState) -> std::io::Result<()> {
-        let Some(socket) = self.hands.sockets.get_mut(interface) else { return Ok(()) };
+        let Some(socket) = self.hands.sockets.get_mut(interface) else {
+            return Ok(());
+        };
         if socket.index() != state.index {
             *socket = VrrpSocket::open(interface, state.index)?;
         }
@@ -217,6 +245,12 @@ impl Daemon {
             socket.rejoin()?;
         }
         Ok(())
+    }
+
+    fn warn_of_missing_folders(&self) {
+        for folder in self.watch.missing() {
+            tracing::info!(folder = %folder.display(), "plugin folder does not exist; it is not watched");
+        }
     }
 
     /// Has another thread look the plugin files up; the answers come as events.
@@ -231,116 +265,6 @@ impl Daemon {
         });
     }
 
-    fn on_request(&mut self, asked: Asked) {
-        let Asked { request, may_write, reply } = asked;
-        let reads = matches!(request, Request::Status | Request::Why { .. } | Request::Events { .. });
-        if !reads && !may_write {
-            answer(reply, Err("only root may change anything".into()));
-            return;
-        }
-        match request {
-            Request::Status => {
-                let snapshot = Box::new(self.engine.status(now()));
-                answer(reply, Ok(Answer::Status { snapshot }));
-            }
-            Request::Why { name } => answer(reply, self.why(&name)),
-            Request::Events { follow } => {
-                let (kept, news) = self.hands.journal.follow();
-                // A client that has left is fine.
-                let _ = reply.send(Told::Stream(kept, follow.then_some(news)));
-            }
-            Request::Reload => self.begin_reload(Some(reply)),
-            Request::Service { name, action } => {
-                self.next_ticket += 1;
-                let ticket = self.next_ticket;
-                let (asker, answered) = oneshot::channel::<Result<String, String>>();
-                self.hands.askers.insert(ticket, asker);
-                tokio::task::spawn_local(async move {
-                    let stopping = Err("the daemon is stopping".to_owned());
-                    let result = answered.await.unwrap_or(stopping);
-                    answer(reply, result.map(|message| Answer::Done { message }));
-                });
-                self.engine.handle(Event::Operate { service: name, action, ticket }, now());
-            }
-        }
-    }
-
-    fn why(&self, name: &str) -> Result<Answer, String> {
-        let Some(mut lines) = self.engine.why(name, now()) else {
-            return Err(format!("nothing is called {name}; `standfast status` lists the names"));
-        };
-        let past = self.hands.journal.last_of(name, 5);
-        if !past.is_empty() {
-            lines.push("lately:".into());
-        }
-        lines.extend(past.into_iter().map(|line| {
-            let to = line.to.map(|to| format!("{to}: ")).unwrap_or_default();
-            format!("  {} {to}{}", line.at, line.message)
-        }));
-        Ok(Answer::Why { lines })
-    }
-
-    /// Reads and parses on another thread; the result comes back through `reloads`.
-    fn begin_reload(&self, asker: Option<oneshot::Sender<Told>>) {
-        systemd::reloading();
-        let path = self.options.config.clone();
-        let done = self.reload_done.clone();
-        tokio::task::spawn_blocking(move || {
-            let result = start::read_config(&path)
-                .map_err(|report| report_lines(&report))
-                .and_then(|config| match start::check_plugins(&config) {
-                    Ok(()) => Ok(config),
-                    Err(failure) => Err(failure.message),
-                });
-            let _ = done.blocking_send((result, asker));
-        });
-    }
-
-    /// All or nothing: sockets for new interfaces are opened before anything is touched.
-    fn on_reload(&mut self, result: Result<Config, String>, asker: Option<oneshot::Sender<Told>>) {
-        let outcome = result.and_then(|config| self.take_over(config));
-        systemd::ready();
-        if let Err(why) = &outcome {
-            self.engine.handle(Event::ReloadRefused(why.clone()), now());
-        }
-        if let Some(reply) = asker {
-            answer(reply, outcome.map(|message| Answer::Done { message }));
-        }
-    }
-
-    fn take_over(&mut self, config: Config) -> Result<String, String> {
-        if config == self.config {
-            self.engine.handle(Event::Reload(Box::new(config)), now());
-            self.look_at_plugins();
-            return Ok("configuration unchanged".into());
-        }
-        let mut interfaces = config.interfaces();
-        interfaces.extend(self.config.interfaces());
-        self.hands.links.watch(interfaces);
-        let opened = start::open_sockets(&config, &self.hands.links);
-        self.hands.links.watch(match &opened {
-            Ok(_) => config.interfaces(),
-            Err(_) => self.config.interfaces(),
-        });
-        let mut opened = opened.map_err(|failure| failure.message)?;
-        // Sockets that are open stay: their queues hold what peers say just now.
-        for (name, socket) in &mut opened {
-            if let Some(kept) = self.hands.sockets.remove(name) {
-                *socket = kept;
-            }
-        }
-        let watch = Watch::new(config.plugin_dirs.iter().map(PathBuf::as_path));
-        self.watch = watch.map_err(|error| format!("plugin folders: {error}"))?;
-        self.config = config.clone();
-        self.engine.handle(Event::Reload(Box::new(config)), now());
-        // Goodbyes of routers that are gone leave through the sockets that are still open.
-        self.act();
-        self.hands.sockets = opened;
-        self.tell_links();
-        self.look_at_plugins();
-        Ok("configuration reloaded".into())
-    }
-
     /// Asked again, it hurries: each further signal is the next rung of stopping the services.
     fn leave(&mut self) {
         systemd::stopping(self.longest_stop());
@@ -348,7 +272,12 @@ impl Daemon {
     }
 
     fn longest_stop(&self) -> Duration {
-        let longest = self.config.services.values().map(|service| service.stop_timeout).max();
+        let longest = self
+            .config
+            .services
+            .values()
+            .map(|service| service.stop_timeout)
+            .max();
         longest.unwrap_or_default() + Duration::from_secs(10)
     }
 }
@@ -391,19 +320,5 @@ fn link_of(state: LinkState) -> Link {
         up: state.up,
         carrier: state.carrier,
         addresses: state.addresses.iter().map(|address| address.address).collect(),
-    }
-}
-
-fn answer(reply: oneshot::Sender<Told>, result: Result<Answer, String>) {
-    // A client that has left is fine.
-    let _ = reply.send(Told::Once(result));
-}
-
-/// The faults of a refused configuration on one line.
-fn report_lines(report: &miette::Report) -> String {
-    use standfast_core::config::error::ConfigErrors;
-    match report.downcast_ref::<ConfigErrors>() {
-        Some(errors) => errors.lines().collect::<Vec<_>>().join("; "),
-        None => report.to_string(),
     }
 }

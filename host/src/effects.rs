@@ -48,8 +48,17 @@ impl Hands {
     /// Performs one command. `true`: it was `Exit`.
     pub(crate) fn perform(&mut self, command: Command) -> bool {
         match command {
-            Command::SendAdvert { router, interface, source, destination, bytes } => {
-                let sent = self.sockets.get_mut(&interface).map(|s| s.send(source, destination, &bytes));
+            Command::SendAdvert {
+                router,
+                interface,
+                source,
+                destination,
+                bytes,
+            } => {
+                let sent = self
+                    .sockets
+                    .get_mut(&interface)
+                    .map(|s| s.send(source, destination, &bytes));
                 if !matches!(sent, Some(Ok(()))) {
                     tracing::trace!(%router, ?sent, "advert not sent");
                     self.tell(Event::SendFailed { router });
@@ -87,11 +96,14 @@ impl Hands {
     }
 
     fn queue(&self, router: RouterName, step: Step, addresses: Vec<VirtualAddress>) {
-        let with_index = |address: VirtualAddress| {
-            (self.links.snapshot(&address.dev).map(|link| link.index), address)
-        };
+        let with_index =
+            |address: VirtualAddress| (self.links.snapshot(&address.dev).map(|link| link.index), address);
         let addresses = addresses.into_iter().map(with_index).collect();
-        if let Err(error) = self.address_jobs.try_send(AddressJob { router, step, addresses }) {
+        if let Err(error) = self.address_jobs.try_send(AddressJob {
+            router,
+            step,
+            addresses,
+        }) {
             let router = match error {
                 mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job) => job.router,
             };
@@ -131,9 +143,18 @@ pub(crate) async fn work_on_addresses(
     mut jobs: mpsc::Receiver<AddressJob>,
     events: mpsc::Sender<Event>,
 ) {
-    while let Some(AddressJob { router, step, addresses }) = jobs.recv().await {
+    while let Some(AddressJob {
+        router,
+        step,
+        addresses,
+    }) = jobs.recv().await
+    {
         let result = change(&kernel, step, addresses).await;
-        if events.send(Event::AddressesDone { router, step, result }).await.is_err() {
+        if events
+            .send(Event::AddressesDone { router, step, result })
+            .await
+            .is_err()
+        {
             return;
         }
     }
@@ -152,15 +173,17 @@ async fn change(
     let mut first_fault = Ok(());
     for (index, addresses) in by_device {
         let result = match (index, step) {
-            (Some(index), Step::Add) => {
-                kernel.add_all(index, &addresses, None).await.map_err(|error| error.to_string())
-            }
-            (Some(index), Step::Remove) => {
-                kernel.remove_all(index, &addresses).await.map_err(|error| error.to_string())
-            }
-            (None, Step::Add) => Err(addresses
-                .first()
-                .map_or_else(String::new, |address| format!("interface {} does not exist", address.dev))),
+            (Some(index), Step::Add) => kernel
+                .add_all(index, &addresses, None)
+                .await
+                .map_err(|error| error.to_string()),
+            (Some(index), Step::Remove) => kernel
+                .remove_all(index, &addresses)
+                .await
+                .map_err(|error| error.to_string()),
+            (None, Step::Add) => Err(addresses.first().map_or_else(String::new, |address| {
+                format!("interface {} does not exist", address.dev)
+            })),
             // With the interface its addresses are gone.
             (None, Step::Remove) => Ok(()),
         };

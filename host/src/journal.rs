@@ -22,12 +22,23 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new() -> Self {
-        Self { lines: VecDeque::new(), followers: broadcast::Sender::new(BEHIND), id: 0 }
+        Self {
+            lines: VecDeque::new(),
+            followers: broadcast::Sender::new(BEHIND),
+            id: 0,
+        }
     }
 
     /// Logs, keeps and tells.
     pub(crate) fn write(&mut self, record: Record) {
-        let Record { kind, subject, moved, message, warning, at: _ } = record;
+        let Record {
+            kind,
+            subject,
+            moved,
+            message,
+            warning,
+            at: _,
+        } = record;
         match (moved, warning) {
             (Some((from, to)), false) => tracing::info!(%subject, %from, %to, "{kind}: {message}"),
             (Some((from, to)), true) => tracing::warn!(%subject, %from, %to, "{kind}: {message}"),
@@ -59,6 +70,11 @@ impl Journal {
 
     /// The last few events of one subject, newest first.
     pub(crate) fn last_of(&self, subject: &str, count: usize) -> Vec<&EventLine> {
-        self.lines.iter().rev().filter(|line| line.subject == subject).take(count).collect()
+        self.lines
+            .iter()
+            .rev()
+            .filter(|line| line.subject == subject)
+            .take(count)
+            .collect()
     }
 }

@@ -34,11 +34,6 @@ pub(crate) fn signal_group(group: Pid, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Whether a group has a process, be it a zombie.
-pub(crate) fn group_alive(group: Pid) -> bool {
-    killpg(group, None) != Err(Errno::ESRCH)
-}
-
 /// Collects the dead of one group, nobody else's; `true`: children of ours are left in it.
 ///
 /// Not before `Process::wait` of the leader is through: it would miss how its child ended.
@@ -129,6 +124,11 @@ mod tests {
         let mut leader = Process::spawn("/bin/sh", ["-c", &script]).unwrap();
         assert_eq!(leader.wait().await.unwrap().signal, Some(9));
         leader.pid()
+    }
+
+    /// Whether a group has a process, be it a zombie.
+    fn group_alive(group: Pid) -> bool {
+        killpg(group, None) != Err(Errno::ESRCH)
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -17,17 +17,25 @@ pub(crate) fn request() -> Vec<String> {
         ));
     }
     if let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE) {
-        refused.push(format!("memory is not locked ({error}): grant CAP_IPC_LOCK or raise LimitMEMLOCK"));
+        refused.push(format!(
+            "memory is not locked ({error}): grant CAP_IPC_LOCK or raise LimitMEMLOCK"
+        ));
     }
     refused
 }
 
 #[allow(unsafe_code, reason = "no crate in use wraps sched_setscheduler")]
 fn set_fifo() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: PRIORITY };
+    let parameters = libc::sched_param {
+        sched_priority: PRIORITY,
+    };
     // Children and later threads start as ordinary ones: nginx must not inherit this.
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: `parameters` lives for the call, and pid 0 names the calling thread.
     let answer = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

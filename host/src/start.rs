@@ -29,9 +29,18 @@ pub(crate) fn read_config(path: &Path) -> Result<Config, miette::Report> {
 /// Makes the runtime directory and takes its lock; held until dropped.
 pub(crate) fn lock(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
     let cannot = |error: std::io::Error| {
-        let code =
-            if error.kind() == ErrorKind::PermissionDenied { Code::Permission } else { Code::Environment };
-        Failure::new(code, format!("{}: {error}; run as root, or give --runtime-dir", runtime_dir.display()))
+        let code = if error.kind() == ErrorKind::PermissionDenied {
+            Code::Permission
+        } else {
+            Code::Environment
+        };
+        Failure::new(
+            code,
+            format!(
+                "{}: {error}; run as root, or give --runtime-dir",
+                runtime_dir.display()
+            ),
+        )
     };
     fs::create_dir_all(runtime_dir).map_err(cannot)?;
     let file = fs::File::create(runtime_dir.join("standfast.lock")).map_err(cannot)?;
@@ -56,7 +65,11 @@ pub(crate) fn check_plugins(config: &Config) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
-    let folders: Vec<_> = config.plugin_dirs.iter().map(|folder| folder.display().to_string()).collect();
+    let folders: Vec<_> = config
+        .plugin_dirs
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
     Err(Failure::new(
         Code::Environment,
         format!(
@@ -68,12 +81,12 @@ pub(crate) fn check_plugins(config: &Config) -> Result<(), Failure> {
 }
 
 /// Opens a socket on every interface that adverts use.
-pub(crate) fn open_sockets(
-    config: &Config,
-    links: &Links,
-) -> Result<BTreeMap<IfName, VrrpSocket>, Failure> {
-    let missing: Vec<_> =
-        config.interfaces().into_iter().filter(|name| links.snapshot(name).is_none()).collect();
+pub(crate) fn open_sockets(config: &Config, links: &Links) -> Result<BTreeMap<IfName, VrrpSocket>, Failure> {
+    let missing: Vec<_> = config
+        .interfaces()
+        .into_iter()
+        .filter(|name| links.snapshot(name).is_none())
+        .collect();
     if let Some(name) = missing.first() {
         return Err(Failure::new(
             Code::Environment,
@@ -82,7 +95,9 @@ pub(crate) fn open_sockets(
     }
     let mut sockets = BTreeMap::new();
     for name in config.vrrp_interfaces() {
-        let Some(link) = links.snapshot(&name) else { continue };
+        let Some(link) = links.snapshot(&name) else {
+            continue;
+        };
         let socket = VrrpSocket::open(&name, link.index).map_err(|error| open_failure(&name, &error))?;
         sockets.insert(name, socket);
     }
@@ -91,7 +106,9 @@ pub(crate) fn open_sockets(
 
 /// Finds the worker's program: named, beside us, or where the package puts it.
 pub(crate) fn find_worker(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("standfast-worker"));
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name("standfast-worker"));
     let packaged = PathBuf::from("/usr/lib/standfast/standfast-worker");
     let only_named = named.is_some();
     let places: Vec<_> = if only_named {
@@ -103,7 +120,10 @@ pub(crate) fn find_worker(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
         let tried: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
         Failure::new(
             Code::Environment,
-            format!("standfast-worker is not at {}; name it with --worker", tried.join(" or ")),
+            format!(
+                "standfast-worker is not at {}; name it with --worker",
+                tried.join(" or ")
+            ),
         )
     })
 }

@@ -36,15 +36,23 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     pub(crate) fn new(events: mpsc::Sender<Event>) -> Self {
-        Self { events, running: Rc::default() }
+        Self {
+            events,
+            running: Rc::default(),
+        }
     }
 
     /// Spawns a service and watches it to its end. Answers with `ServiceStarted`, `ServiceReady`, `ServiceExited`.
     pub(crate) fn start(&self, config: ServiceConfig) {
         let service = config.name.clone();
-        let started = |result| Event::ServiceStarted { service: service.clone(), result };
+        let started = |result| Event::ServiceStarted {
+            service: service.clone(),
+            result,
+        };
         let arguments = start_arguments(&config);
-        let Some(program) = config.command.first() else { return };
+        let Some(program) = config.command.first() else {
+            return;
+        };
         match Process::spawn(program, &arguments) {
             Err(error) => {
                 let reason = format!("{program}: {error}");
@@ -63,13 +71,16 @@ impl Supervisor {
     /// Signals a service's process. A process that is gone is fine: its end is on the way.
     pub(crate) fn signal(&self, service: &ServiceName, config_kind: ServiceKind, pid: u32, signal: Signal) {
         let running = self.running.borrow();
-        let Some(handle) = running.get(service).filter(|handle| number(handle.pid()) == pid) else { return };
+        let Some(handle) = running.get(service).filter(|handle| number(handle.pid()) == pid) else {
+            return;
+        };
         let result = match signal {
             Signal::Quit if config_kind == ServiceKind::Nginx => handle.signal(Number::SIGQUIT),
             Signal::Reload => handle.signal(Number::SIGHUP),
             // A stopped process hears TERM only after CONT (M4).
-            Signal::Quit | Signal::Terminate => signal_group(handle.pid(), Number::SIGCONT)
-                .and_then(|()| handle.signal(Number::SIGTERM)),
+            Signal::Quit | Signal::Terminate => {
+                signal_group(handle.pid(), Number::SIGCONT).and_then(|()| handle.signal(Number::SIGTERM))
+            }
             Signal::Kill => signal_group(handle.pid(), Number::SIGKILL),
         };
         if let Err(error) = result {
@@ -86,7 +97,10 @@ impl Supervisor {
                 // Nothing to ask: the start itself will tell.
                 ServiceKind::Process => Ok(()),
             };
-            teller.tell(Event::ServiceTested { service: config.name, result });
+            teller.tell(Event::ServiceTested {
+                service: config.name,
+                result,
+            });
         });
     }
 
@@ -94,7 +108,10 @@ impl Supervisor {
         let pid = process.pid();
         let ready = async {
             wait_ready(config.kind, pid).await;
-            self.tell(Event::ServiceReady { service: config.name.clone(), pid: number(pid) });
+            self.tell(Event::ServiceReady {
+                service: config.name.clone(),
+                pid: number(pid),
+            });
             std::future::pending::<()>().await;
         };
         let end = tokio::select! {
@@ -115,8 +132,16 @@ impl Supervisor {
             Err(error) => tracing::warn!(service = %config.name, "its group cannot be swept: {error}"),
         }
         self.running.borrow_mut().retain(|_, handle| handle.pid() != pid);
-        let exit = Exit { code, signal, stderr: process.tail() };
-        self.tell(Event::ServiceExited { service: config.name, pid: number(pid), exit });
+        let exit = Exit {
+            code,
+            signal,
+            stderr: process.tail(),
+        };
+        self.tell(Event::ServiceExited {
+            service: config.name,
+            pid: number(pid),
+            exit,
+        });
     }
 
     fn tell(&self, event: Event) {
@@ -149,7 +174,9 @@ async fn wait_ready(kind: ServiceKind, pid: Pid) {
 }
 
 async fn test_nginx(config: &ServiceConfig) -> Result<(), String> {
-    let Some(program) = config.command.first() else { return Err("no command".into()) };
+    let Some(program) = config.command.first() else {
+        return Err("no command".into());
+    };
     let mut arguments: Vec<String> = config.command.iter().skip(1).cloned().collect();
     arguments.extend(["-t".to_owned(), "-q".to_owned()]);
     let mut process = Process::spawn(program, &arguments).map_err(|error| format!("{program}: {error}"))?;
@@ -158,10 +185,15 @@ async fn test_nginx(config: &ServiceConfig) -> Result<(), String> {
         Ok(Ok(exit)) if exit.success() => Ok(()),
         Ok(Ok(_)) => {
             let said = process.tail();
-            Err(telling_line(&said).unwrap_or("`nginx -t` failed without a word").to_owned())
+            Err(telling_line(&said)
+                .unwrap_or("`nginx -t` failed without a word")
+                .to_owned())
         }
         Ok(Err(error)) => Err(format!("`nginx -t` cannot be waited for: {error}")),
-        Err(_) => Err(format!("`nginx -t` gave no answer within {} s", TEST_LIMIT.as_secs())),
+        Err(_) => Err(format!(
+            "`nginx -t` gave no answer within {} s",
+            TEST_LIMIT.as_secs()
+        )),
     };
     // Nothing of a test outlives it.
     let _ = sweep_group(process.pid(), SWEEP).await;

@@ -23,7 +23,10 @@ pub(crate) fn alive() {
 /// Leaving; nginx may take a while.
 pub(crate) fn stopping(patience: Duration) {
     let microseconds = u32::try_from(patience.as_micros()).unwrap_or(u32::MAX);
-    tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(microseconds)]);
+    tell(&[
+        NotifyState::Stopping,
+        NotifyState::ExtendTimeoutUsec(microseconds),
+    ]);
 }
 
 /// A reload begins, or with `ready` ends.
@@ -44,9 +47,18 @@ fn line(snapshot: &Snapshot) -> String {
         .iter()
         .map(|router| format!("{} {} {}", router.name, router.state, router.effective_priority))
         .collect();
-    parts.extend(snapshot.services.iter().map(|service| format!("{} {}", service.name, service.state)));
+    parts.extend(
+        snapshot
+            .services
+            .iter()
+            .map(|service| format!("{} {}", service.name, service.state)),
+    );
     if !snapshot.checks.is_empty() {
-        let good = snapshot.checks.iter().filter(|check| check.good == Some(true)).count();
+        let good = snapshot
+            .checks
+            .iter()
+            .filter(|check| check.good == Some(true))
+            .count();
         parts.push(format!("{good}/{} checks", snapshot.checks.len()));
     }
     parts.join(", ")

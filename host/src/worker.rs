@@ -69,14 +69,21 @@ async fn keep(
                 // What was meant for the last one is stale.
                 while outgoing.try_recv().is_ok() {}
                 let why = session(stream, &mut outgoing, &events).await;
-                end(&mut child).await.map_or(why.clone(), |how| format!("{why} ({how})"))
+                match end(&mut child).await {
+                    Some(how) => format!("{why} ({how})"),
+                    None => why,
+                }
             }
         };
         if events.send(Event::WorkerDown(why)).await.is_err() {
             return;
         }
         let lived = born.elapsed() >= GOOD_LIFE;
-        backoff = if lived { Duration::ZERO } else { (backoff * 2).clamp(GOOD_LIFE / 100, BACKOFF_MAX) };
+        backoff = if lived {
+            Duration::ZERO
+        } else {
+            (backoff * 2).clamp(GOOD_LIFE / 100, BACKOFF_MAX)
+        };
         sleep(backoff).await;
     }
 }
@@ -147,7 +154,10 @@ async fn session(
 
 /// KILL, to the whole group: a worker that must be ended does not listen.
 async fn end(child: &mut Child) -> Option<String> {
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .map(Pid::from_raw);
     if let Some(group) = group {
         let _ = signal_group(group, Signal::SIGKILL);
     }
@@ -174,7 +184,9 @@ async fn read_frames(mut reader: OwnedReadHalf, frames: mpsc::Sender<io::Result<
 async fn read_frame(reader: &mut OwnedReadHalf) -> io::Result<FromWorker> {
     let length = usize::try_from(reader.read_u32_le().await?).map_err(io::Error::other)?;
     if length > FRAME_MAX {
-        return Err(io::Error::other(format!("a frame of {length} bytes, {FRAME_MAX} at most")));
+        return Err(io::Error::other(format!(
+            "a frame of {length} bytes, {FRAME_MAX} at most"
+        )));
     }
     let mut bytes = vec![0; length];
     reader.read_exact(&mut bytes).await?;
@@ -220,14 +232,32 @@ impl Key {
 fn to_event(message: FromWorker) -> Option<Event> {
     match message {
         FromWorker::Ready { engine } => Some(Event::WorkerUp(engine)),
-        FromWorker::Loaded { plugin, generation, result } => {
-            Some(Event::PluginLoaded { plugin, generation, result })
-        }
-        FromWorker::Checked { check, run, outcome, took } => {
-            Some(Event::Checked { check, run, outcome, took })
-        }
+        FromWorker::Loaded {
+            plugin,
+            generation,
+            result,
+        } => Some(Event::PluginLoaded {
+            plugin,
+            generation,
+            result,
+        }),
+        FromWorker::Checked {
+            check,
+            run,
+            outcome,
+            took,
+        } => Some(Event::Checked {
+            check,
+            run,
+            outcome,
+            took,
+        }),
         FromWorker::Notified { notify, id, result } => Some(Event::Notified { notify, id, result }),
-        FromWorker::Log { subject, level, message } => {
+        FromWorker::Log {
+            subject,
+            level,
+            message,
+        } => {
             match level {
                 LogLevel::Debug => tracing::debug!(%subject, "plugin: {message}"),
                 LogLevel::Info => tracing::info!(%subject, "plugin: {message}"),

@@ -1,7 +1,9 @@
 //! The one brain: owns the parts, routes events to them, and turns what they want into commands.
 
+mod acts;
 mod fitness;
 mod leaving;
+mod plugins;
 mod reload;
 mod router;
 mod view;
@@ -9,20 +11,20 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::chance::Chance;
-use crate::command::{Command, Record};
+use crate::command::Command;
 use crate::config::file::Config;
+use crate::control::ServiceAction;
 use crate::engine::fitness::link_of;
-use crate::engine::router::{Deeds, Router};
+use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
-use crate::health::check::{Check, Flip};
+use crate::health::check::Check;
 use crate::hooks::Hook;
-use crate::ids::{CheckName, IfName, NotifyName, PluginName, RouterName, ServiceName, VrrpState};
-use crate::plugin::call::{CheckCall, NotifyCall, NotifyEvent};
-use crate::plugin::catalog::{Catalog, Load};
-use crate::plugin::channel::LoadPlugin;
-use crate::service::machine::{Action as ServiceAction, Machine as Service};
+use crate::ids::{CheckName, IfName, NotifyName, RouterName, ServiceName};
+use crate::plugin::catalog::Catalog;
+use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
 use crate::time::Instant;
+use crate::vrrp::addresses::Meddling;
 use crate::wire::advert::peek_vrid;
 
 /// The brain of one node. After each `handle`, drain `poll_command`, then arm `poll_timeout`.
@@ -44,6 +46,8 @@ pub struct Engine {
     /// Since when it is leaving.
     leaving: Option<Instant>,
     exited: bool,
+    /// When fitness and farewell were looked at last: what changes by time alone after that is a deadline.
+    judged: Instant,
     reload_error: Option<String>,
     unknown_vrid: u64,
 }
@@ -74,6 +78,7 @@ impl Engine {
             event_id: 0,
             leaving: None,
             exited: false,
+            judged: now,
             reload_error: None,
             unknown_vrid: 0,
         };
@@ -117,18 +122,8 @@ impl Engine {
                 plugin,
                 generation,
                 result,
-            } => {
-                let line = self.catalog.on_loaded(&plugin, generation, result, now);
-                if let Some((message, warning)) = line {
-                    self.record("plugin", plugin.as_str(), message, warning, now);
-                }
-                self.release_checks(&plugin, now);
-            }
-            Event::WorkerUp(engine) => {
-                self.worker.up = true;
-                self.worker.engine = Some(engine);
-                self.catalog.worker_up(now);
-            }
+            } => self.on_plugin_loaded(&plugin, generation, result, now),
+            Event::WorkerUp(engine) => self.on_worker_up(engine, now),
             Event::WorkerDown(why) => self.on_worker_down(why, now),
             Event::Notified { notify, id, result } => {
                 if let Some(hook) = self.hooks.get_mut(&notify) {
@@ -156,21 +151,13 @@ impl Engine {
                 service,
                 action,
                 ticket,
-            } => {
-                if self.services.contains_key(&service) {
-                    self.with_service(&service, now, |machine, out| {
-                        machine.operate(action, ticket, now, out);
-                    });
-                } else {
-                    let result = Err(format!(
-                        "no service is called {service}; `standfast status` lists them"
-                    ));
-                    self.commands.push_back(Command::Answer { ticket, result });
-                }
-            }
+            } => self.on_operate(&service, action, ticket, now),
             Event::Reload(config) => {
-                self.reload_error = None;
-                self.adopt(*config, now);
+                // Who leaves takes nothing new.
+                if self.leaving.is_none() {
+                    self.reload_error = None;
+                    self.adopt(*config, now);
+                }
             }
             Event::ReloadRefused(why) => {
                 self.record("config", "reload", format!("refused: {why}"), true, now);
@@ -181,6 +168,7 @@ impl Engine {
         self.forget_stopped();
         self.judge_all(now);
         self.finish_leaving(now);
+        self.judged = self.judged.max(now);
     }
 
     /// Everything to be done goes out here, in order.
@@ -188,31 +176,34 @@ impl Engine {
         self.commands.pop_front()
     }
 
-    /// When to call `handle(Event::Tick)`, and why.
+    /// When to call `handle(Event::Tick)`, and why; what is overdue is due `now`.
     pub fn poll_timeout(&self, now: Instant) -> Option<(Instant, &'static str)> {
         let routers = self.routers.values().filter_map(Router::deadline);
         let checks = self
             .checks
             .values()
             .filter_map(|check| check.deadline().map(|at| (at, "check")));
-        let services = self.services.values().filter_map(|service| service.deadline(now));
-        let hooks = self
-            .hooks
+        let services = self
+            .services
             .values()
-            .filter_map(|hook| hook.deadline().map(|at| (at, "hook")));
+            .filter_map(|service| service.deadline(self.judged));
+        let hooks = self.hooks_deadline().map(|at| (at, "hook"));
         let catalog = self.catalog.deadline().map(|at| (at, "plugin"));
-        let leaving = self.farewell(now).map(|at| (at, "farewell"));
-        routers
+        let leaving = self.farewell().map(|at| (at, "farewell"));
+        let next = routers
             .chain(checks)
             .chain(services)
             .chain(hooks)
             .chain(catalog)
             .chain(leaving)
-            .min()
+            .min();
+        next.map(|(at, why)| (at.max(now), why))
     }
 
     /// Time has passed: every part acts on its deadlines. VRRP goes first.
     fn tick(&mut self, now: Instant) {
+        // A node that has become unfit by time alone must not take over in the same moment.
+        self.judge_all(now);
         let names: Vec<_> = self.routers.keys().cloned().collect();
         for name in &names {
             self.with_router(name, now, |router, deeds| router.tick(now, deeds));
@@ -222,37 +213,28 @@ impl Engine {
             self.with_service(name, now, |machine, out| machine.poll(now, out));
         }
         self.tick_checks(now);
-        if let Some(load) = self.catalog.poll(now) {
-            let load = self.load(load);
-            self.commands.push_back(Command::Load(load));
-        }
-        for hook in self.hooks.values_mut() {
-            if let Some(event) = hook.poll(now) {
-                let config = hook.config();
-                self.commands.push_back(Command::Notify(NotifyCall {
-                    notify: config.name.clone(),
-                    plugin: config.plugin.clone(),
-                    timeout: config.timeout,
-                    event,
-                    settings: config.settings.clone(),
-                    grants: config.grants.clone(),
-                }));
-            }
-        }
+        self.tick_catalog(now);
+        self.tick_hooks(now);
     }
 
-    fn tick_checks(&mut self, now: Instant) {
-        let mut flipped = Vec::new();
-        for (name, check) in &mut self.checks {
-            let mut flips = Vec::new();
-            if let Some(run) = check.poll(now, &mut flips) {
-                let call = check_call(check, run, &self.routers);
-                self.commands.push_back(Command::Check(call));
-            }
-            flipped.extend(flips.into_iter().map(|flip| (name.clone(), flip)));
-        }
-        for (name, flip) in flipped {
-            self.record_flip(&name, Some(flip), now);
+    fn on_operate(&mut self, service: &ServiceName, action: ServiceAction, ticket: u64, now: Instant) {
+        let refusal = if !self.services.contains_key(service) {
+            Some(format!(
+                "no service is called {service}; `standfast status` lists them"
+            ))
+        } else if self.leaving.is_some() && action != ServiceAction::Stop {
+            Some("standfast is being stopped".to_owned())
+        } else {
+            None
+        };
+        match refusal {
+            Some(why) => self.commands.push_back(Command::Answer {
+                ticket,
+                result: Err(why),
+            }),
+            None => self.with_service(service, now, |machine, out| {
+                machine.operate(action, ticket, now, out);
+            }),
         }
     }
 
@@ -277,181 +259,21 @@ impl Engine {
 
     fn on_link(&mut self, interface: IfName, link: Option<Link>, now: Instant) {
         self.links.insert(interface, link);
-        let mut restored = Vec::new();
+        let mut undone = Vec::new();
         for router in self.routers.values_mut() {
             let links = &self.links;
-            let lost = router.on_kernel_addresses(
+            let meddling = router.on_kernel_addresses(
                 |wanted| link_of(links, &wanted.dev).is_some_and(|l| l.addresses.contains(&wanted.address)),
                 now,
             );
-            if lost {
-                restored.push(router.config.name.clone());
-            }
+            undone.extend(meddling.map(|meddling| (router.config.name.clone(), meddling)));
         }
-        for name in restored {
-            let message = "a virtual address was removed by someone else; it is put back".to_owned();
-            self.record("vrrp", name.as_str(), message, true, now);
-        }
-    }
-
-    fn on_worker_down(&mut self, why: String, now: Instant) {
-        if self.worker.up {
-            self.worker.restarts += 1;
-        }
-        self.worker.up = false;
-        self.worker.error = Some(why.clone());
-        self.catalog.worker_down();
-        self.record(
-            "worker",
-            "worker",
-            format!("ended: {why}; it is started again"),
-            true,
-            now,
-        );
-        let mut flipped = Vec::new();
-        for (name, check) in &mut self.checks {
-            flipped.extend(check.worker_died(now).map(|flip| (name.clone(), flip)));
-        }
-        for (name, flip) in flipped {
-            self.record_flip(&name, Some(flip), now);
-        }
-    }
-
-    /// A check may begin once a load of its plugin was answered, well or badly.
-    fn release_checks(&mut self, plugin: &PluginName, now: Instant) {
-        if !self.catalog.answered(plugin) {
-            return;
-        }
-        for check in self
-            .checks
-            .values_mut()
-            .filter(|check| check.config().plugin == *plugin)
-        {
-            check.plugin_ready(now);
-            check.worker_returned();
-        }
-    }
-
-    fn load(&self, load: Load) -> LoadPlugin {
-        let Load {
-            plugin,
-            generation,
-            path,
-            fallback,
-        } = load;
-        let user = self.checks.values().find(|check| check.config().plugin == plugin);
-        let trial = user.map(|check| check_call(check, 0, &self.routers));
-        LoadPlugin {
-            plugin,
-            generation,
-            path,
-            trial,
-            fallback,
-        }
-    }
-
-    /// Lets a router act, and carries out what it wants.
-    fn with_router(&mut self, name: &RouterName, now: Instant, act: impl FnOnce(&mut Router, &mut Deeds)) {
-        let Some(router) = self.routers.get_mut(name) else {
-            return;
-        };
-        let mut deeds = Deeds::default();
-        act(router, &mut deeds);
-        let priority = router.machine.priority().get();
-        self.commands.extend(deeds.commands);
-        for change in deeds.moves {
-            self.event_id += 1;
-            let event = NotifyEvent {
-                id: self.event_id,
-                router: name.clone(),
-                was: change.from,
-                now: change.to,
-                priority,
-                at_ms: 0,
-                attrs: vec![
-                    ("node".into(), self.config.node.to_string()),
-                    ("cause".into(), change.cause.clone()),
-                ],
+        for (name, meddling) in undone {
+            let message = match meddling {
+                Meddling::Removed => "a virtual address was removed by someone else; it is put back",
+                Meddling::Added => "a virtual address was put on by someone else; it is taken off",
             };
-            for hook in self.hooks.values_mut().filter(|hook| hook.wants(name, change.to)) {
-                hook.push(event.clone(), now);
-            }
-            self.commands.push_back(Command::Record(Record {
-                at: now,
-                kind: "vrrp",
-                subject: name.to_string(),
-                moved: Some((change.from, change.to)),
-                message: change.cause,
-                warning: change.to == VrrpState::Fault,
-            }));
+            self.record("vrrp", name.as_str(), message.to_owned(), true, now);
         }
-    }
-
-    /// Lets a service act, and carries out what it wants.
-    fn with_service(
-        &mut self,
-        name: &ServiceName,
-        now: Instant,
-        act: impl FnOnce(&mut Service, &mut Vec<ServiceAction>),
-    ) {
-        let Some(machine) = self.services.get_mut(name) else {
-            return;
-        };
-        let mut out = Vec::new();
-        act(machine, &mut out);
-        let config = machine.config().clone();
-        for action in out {
-            let command = match action {
-                ServiceAction::Start => Command::StartService(config.clone()),
-                ServiceAction::Test => Command::TestService(config.clone()),
-                ServiceAction::Signal(pid, signal) => Command::SignalService {
-                    service: name.clone(),
-                    pid,
-                    signal,
-                },
-                ServiceAction::Answer(ticket, result) => Command::Answer { ticket, result },
-                ServiceAction::Say(message, warning) => {
-                    self.record("service", name.as_str(), message, warning, now);
-                    continue;
-                }
-            };
-            self.commands.push_back(command);
-        }
-    }
-
-    fn record_flip(&mut self, check: &CheckName, flip: Option<Flip>, now: Instant) {
-        if let Some(Flip { good, why }) = flip {
-            let message = format!("{}: {why}", if good { "up" } else { "down" });
-            self.record("check", check.as_str(), message, !good, now);
-        }
-    }
-
-    fn record(&mut self, kind: &'static str, subject: &str, message: String, warning: bool, now: Instant) {
-        let subject = subject.to_owned();
-        self.commands.push_back(Command::Record(Record {
-            at: now,
-            kind,
-            subject,
-            moved: None,
-            message,
-            warning,
-        }));
-    }
-}
-
-fn check_call(check: &Check, run: u64, routers: &BTreeMap<RouterName, Router>) -> CheckCall {
-    let config = check.config();
-    CheckCall {
-        check: config.name.clone(),
-        run,
-        plugin: config.plugin.clone(),
-        timeout: config.timeout,
-        previous: check.previous(),
-        settings: config.settings.clone(),
-        grants: config.grants.clone(),
-        routers: routers
-            .iter()
-            .map(|(name, router)| (name.clone(), router.machine.state()))
-            .collect(),
     }
 }

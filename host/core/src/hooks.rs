@@ -69,6 +69,11 @@ impl Hook {
             let oldest_waiting = usize::from(self.in_flight.is_some());
             self.queue.remove(oldest_waiting);
             self.lost += 1;
+            if self.in_flight.is_none() {
+                // Waiting and attempts were those of the event that went.
+                self.attempts = 0;
+                self.next = Some(now);
+            }
         }
         self.queue.push_back(event);
         if self.in_flight.is_none() {
@@ -103,6 +108,13 @@ impl Hook {
                 self.advance(now);
             }
             Err(error) => self.failed(format!("{}: {}", error.class.word(), error.message), now),
+        }
+    }
+
+    /// The worker died: what it was delivering is delivered again.
+    pub fn worker_died(&mut self, now: Instant) {
+        if self.in_flight.is_some() {
+            self.failed("the plugin worker ended".into(), now);
         }
     }
 

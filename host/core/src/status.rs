@@ -35,6 +35,9 @@ pub struct Snapshot {
     pub reload_error: Option<String>,
     /// Packets of protocol 112 that belong to no router here.
     pub unknown_vrid: u64,
+    /// Packets of protocol 112 dropped before anyone could call them adverts: too long, or an IP header that
+    /// contradicts itself. The hands count them.
+    pub malformed: u64,
 }
 
 /// One virtual router.

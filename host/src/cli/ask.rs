@@ -18,9 +18,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn status(args: &StatusArgs) -> Result<Code, Failure> {
     loop {
-        let snapshot = match one(&args.place, &Request::Status)? {
-            Answer::Status { snapshot } => *snapshot,
-            other => return Err(unexpected(&other)),
+        let answer = one(&args.place, &Request::Status)?;
+        let Answer::Status { snapshot } = answer else {
+            return Err(unexpected(&answer));
         };
         if args.watch && !args.json && std::io::stdout().is_terminal() {
             // Clear, and begin at the top.
@@ -35,15 +35,14 @@ pub(super) fn status(args: &StatusArgs) -> Result<Code, Failure> {
 }
 
 pub(super) fn why(place: &Place, name: String) -> Result<Code, Failure> {
-    match one(place, &Request::Why { name })? {
-        Answer::Why { lines } => {
-            for line in lines {
-                say(&line)?;
-            }
-            Ok(Code::Ok)
-        }
-        other => Err(unexpected(&other)),
+    let answer = one(place, &Request::Why { name })?;
+    let Answer::Why { lines } = answer else {
+        return Err(unexpected(&answer));
+    };
+    for line in lines {
+        say(&line)?;
     }
+    Ok(Code::Ok)
 }
 
 pub(super) fn events(args: &EventsArgs) -> Result<Code, Failure> {
@@ -52,11 +51,20 @@ pub(super) fn events(args: &EventsArgs) -> Result<Code, Failure> {
         client = client.patient();
     }
     while let Some(answer) = client.next()? {
-        let Answer::Event { event } = answer else { return Err(unexpected(&answer)) };
-        say(&if args.json { json(&event)? } else { event_line(&event) })?;
+        let Answer::Event { event } = answer else {
+            return Err(unexpected(&answer));
+        };
+        say(&if args.json {
+            json(&event)?
+        } else {
+            event_line(&event)
+        })?;
     }
     if args.follow {
-        return Err(Failure::new(Code::Runtime, "the daemon has closed the connection; run it again"));
+        return Err(Failure::new(
+            Code::Runtime,
+            "the daemon has closed the connection; run it again",
+        ));
     }
     Ok(Code::Ok)
 }
@@ -70,17 +78,21 @@ pub(super) fn service(place: &Place, name: ServiceName, action: ServiceAction) -
 }
 
 fn done(place: &Place, request: &Request) -> Result<Code, Failure> {
-    match one(place, request)? {
-        Answer::Done { message } => {
-            say(&message)?;
-            Ok(Code::Ok)
-        }
-        other => Err(unexpected(&other)),
-    }
+    let answer = one(place, request)?;
+    let Answer::Done { message } = answer else {
+        return Err(unexpected(&answer));
+    };
+    say(&message)?;
+    Ok(Code::Ok)
 }
 
 fn one(place: &Place, request: &Request) -> Result<Answer, Failure> {
-    let gone = || Failure::new(Code::Runtime, "the daemon closed the connection without an answer");
+    let gone = || {
+        Failure::new(
+            Code::Runtime,
+            "the daemon closed the connection without an answer",
+        )
+    };
     Client::ask(&place.dir(), request)?.next()?.ok_or_else(gone)
 }
 
@@ -93,7 +105,15 @@ fn show(snapshot: &Snapshot, as_json: bool) -> Result<(), Failure> {
 }
 
 fn event_line(event: &EventLine) -> String {
-    let EventLine { at, kind, subject, from, to, message, .. } = event;
+    let EventLine {
+        at,
+        kind,
+        subject,
+        from,
+        to,
+        message,
+        ..
+    } = event;
     match (from, to) {
         (Some(from), Some(to)) => format!("{at}  {kind} {subject}: {from} -> {to}: {message}"),
         (_, _) => format!("{at}  {kind} {subject}: {message}"),
@@ -107,11 +127,14 @@ fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
 /// One line to standard output; a reader that has gone (`| head`) ends the program quietly.
 fn say(line: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
-        Failure::new(Code::Runtime, format!("standard output: {error}"))
-    })
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::new(Code::Runtime, format!("standard output: {error}")))
 }
 
 fn unexpected(answer: &Answer) -> Failure {
-    Failure::new(Code::Runtime, format!("the daemon answered something else: {answer:?}"))
+    Failure::new(
+        Code::Runtime,
+        format!("the daemon answered something else: {answer:?}"),
+    )
 }

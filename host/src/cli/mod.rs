@@ -76,7 +76,10 @@ struct Place {
 impl Place {
     fn dir(&self) -> PathBuf {
         let from_systemd = || std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
-        self.runtime_dir.clone().or_else(from_systemd).unwrap_or_else(|| "/run/standfast".into())
+        self.runtime_dir
+            .clone()
+            .or_else(from_systemd)
+            .unwrap_or_else(|| "/run/standfast".into())
     }
 }
 

@@ -32,7 +32,10 @@ pub(super) fn run(args: RunArgs) -> Code {
     let options = Options {
         config: args.config,
         runtime_dir: args.place.dir(),
-        cache_dir: args.cache_dir.or_else(from_systemd).unwrap_or_else(|| "/var/cache/standfast".into()),
+        cache_dir: args
+            .cache_dir
+            .or_else(from_systemd)
+            .unwrap_or_else(|| "/var/cache/standfast".into()),
         worker: args.worker,
     };
     let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -60,8 +63,11 @@ fn start_log() -> WorkerGuard {
     let filter = EnvFilter::try_from_env("STANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(colours)
+        .with_target(false);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         // journald has its own clock.
         builder.without_time().init();

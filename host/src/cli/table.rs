@@ -26,7 +26,10 @@ pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
     } else {
         paint.word("degraded", Colour::Bad)
     };
-    line(&mut out, format_args!("node {}  {word}  up {}", snapshot.node, human(snapshot.uptime_ms)));
+    line(
+        &mut out,
+        format_args!("node {}  {word}  up {}", snapshot.node, human(snapshot.uptime_ms)),
+    );
     if let Some(error) = &snapshot.reload_error {
         line(&mut out, format_args!("reload refused: {error}"));
     }
@@ -55,7 +58,15 @@ fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             Cell::plain(&router.cause),
         ]
     });
-    let head = ["ROUTER", "STATE", "SINCE", "PRIORITY", "WHERE", "ADDRESSES", "WHY"];
+    let head = [
+        "ROUTER",
+        "STATE",
+        "SINCE",
+        "PRIORITY",
+        "WHERE",
+        "ADDRESSES",
+        "WHY",
+    ];
     table(out, &head, rows.collect(), paint);
     for router in &snapshot.routers {
         for reason in &router.reasons {
@@ -83,7 +94,12 @@ fn services(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             Cell::plain(&service.cause),
         ]
     });
-    table(out, &["SERVICE", "STATE", "SINCE", "PID", "STARTS", "WHY"], rows.collect(), paint);
+    table(
+        out,
+        &["SERVICE", "STATE", "SINCE", "PID", "STARTS", "WHY"],
+        rows.collect(),
+        paint,
+    );
 }
 
 fn checks(out: &mut String, snapshot: &Snapshot, paint: Paint) {
@@ -99,12 +115,20 @@ fn checks(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             Cell(check.state.clone(), Some(colour)),
             Cell::plain(human(check.since_ms)),
             Cell::plain(weight(check)),
-            Cell::plain(format!("{:.1} ms", f64::from(u32::try_from(check.took_us).unwrap_or(0)) / 1000.0)),
+            Cell::plain(format!(
+                "{:.1} ms",
+                f64::from(u32::try_from(check.took_us).unwrap_or(0)) / 1000.0
+            )),
             Cell::plain(&check.plugin),
             Cell::plain(&check.message),
         ]
     });
-    table(out, &["CHECK", "STATE", "SINCE", "WEIGHT", "TOOK", "PLUGIN", "SAYS"], rows.collect(), paint);
+    table(
+        out,
+        &["CHECK", "STATE", "SINCE", "WEIGHT", "TOOK", "PLUGIN", "SAYS"],
+        rows.collect(),
+        paint,
+    );
 }
 
 fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
@@ -112,13 +136,25 @@ fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
         vec![
             Cell::plain(&hook.name),
             Cell::plain(&hook.plugin),
-            Cell::plain(format!("{} delivered, {} lost, {} waiting", hook.delivered, hook.lost, hook.queued)),
+            Cell::plain(format!(
+                "{} delivered, {} lost, {} waiting",
+                hook.delivered, hook.lost, hook.queued
+            )),
             Cell(hook.error.clone().unwrap_or_default(), Some(Colour::Bad)),
         ]
     });
-    table(out, &["HOOK", "PLUGIN", "EVENTS", "LAST ERROR"], rows.collect(), paint);
+    table(
+        out,
+        &["HOOK", "PLUGIN", "EVENTS", "LAST ERROR"],
+        rows.collect(),
+        paint,
+    );
     let rows = snapshot.plugins.iter().map(|plugin| {
-        let digest = plugin.digest.as_deref().and_then(|digest| digest.get(..12)).unwrap_or("-");
+        let digest = plugin
+            .digest
+            .as_deref()
+            .and_then(|digest| digest.get(..12))
+            .unwrap_or("-");
         vec![
             Cell::plain(&plugin.name),
             Cell::plain(digest),
@@ -126,10 +162,21 @@ fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             Cell(plugin.error.clone().unwrap_or_default(), Some(Colour::Bad)),
         ]
     });
-    table(out, &["PLUGIN", "SERVES", "SINCE", "TROUBLE"], rows.collect(), paint);
+    table(
+        out,
+        &["PLUGIN", "SERVES", "SINCE", "TROUBLE"],
+        rows.collect(),
+        paint,
+    );
     if !snapshot.worker.up {
         let why = snapshot.worker.error.as_deref().unwrap_or("starting");
-        line(out, format_args!("{}: {why}", paint.word("the plugin worker is not running", Colour::Bad)));
+        line(
+            out,
+            format_args!(
+                "{}: {why}",
+                paint.word("the plugin worker is not running", Colour::Bad)
+            ),
+        );
     }
 }
 
@@ -147,8 +194,14 @@ fn table(out: &mut String, head: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) {
         return;
     }
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.0.chars().count());
-        cells.chain(head.get(column).map(|title| title.len())).max().unwrap_or(0)
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.0.chars().count());
+        cells
+            .chain(head.get(column).map(|title| title.len()))
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<_> = (0..head.len()).map(width).collect();
     out.push('\n');
@@ -157,7 +210,10 @@ fn table(out: &mut String, head: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) {
         let mut text = String::new();
         for (Cell(cell, colour), width) in row.into_iter().zip(&widths) {
             let padded = format!("{cell:<width$}");
-            text.push_str(&colour.map_or(padded.clone(), |colour| paint.word(&padded, colour)));
+            match colour {
+                Some(colour) => text.push_str(&paint.word(&padded, colour)),
+                None => text.push_str(&padded),
+            }
             text.push_str("  ");
         }
         line(out, format_args!("{}", text.trim_end()));
@@ -193,7 +249,9 @@ fn priority(router: &RouterStatus) -> String {
 }
 
 fn weight(check: &CheckStatus) -> String {
-    check.weight.map_or_else(|| "hard".into(), |weight| format!("{weight:+}"))
+    check
+        .weight
+        .map_or_else(|| "hard".into(), |weight| format!("{weight:+}"))
 }
 
 fn human(millis: u64) -> String {

@@ -23,20 +23,7 @@ impl Client {
     /// No daemon listens there, or it may not be spoken to.
     pub(crate) fn ask(runtime_dir: &Path, request: &Request) -> Result<Self, Failure> {
         let path = runtime_dir.join("control.sock");
-        let mut stream = UnixStream::connect(&path).map_err(|error| match error.kind() {
-            ErrorKind::PermissionDenied => Failure::new(
-                Code::Permission,
-                format!("{} may not be opened: run this as root", path.display()),
-            ),
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::new(
-                Code::Config,
-                format!(
-                    "standfast is not running (nobody listens at {}); start it: systemctl start standfast",
-                    path.display()
-                ),
-            ),
-            _ => Failure::new(Code::Runtime, format!("{}: {error}", path.display())),
-        })?;
+        let mut stream = UnixStream::connect(&path).map_err(|error| unreachable(&path, &error))?;
         let failed = |error: std::io::Error| Failure::new(Code::Runtime, format!("the daemon: {error}"));
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
         let mut line = serde_json::to_vec(request)
@@ -63,11 +50,39 @@ impl Client {
             Ok(0) => Ok(None),
             Ok(_) => {
                 let reply: Reply = serde_json::from_str(&line).map_err(|error| {
-                    Failure::new(Code::Runtime, format!("the daemon answered something unknown: {error}"))
+                    Failure::new(
+                        Code::Runtime,
+                        format!("the daemon answered something unknown: {error}"),
+                    )
                 })?;
-                reply.map(Some).map_err(|message| Failure::new(Code::Runtime, message))
+                reply
+                    .map(Some)
+                    .map_err(|message| Failure::new(Code::Runtime, message))
             }
-            Err(error) => Err(Failure::new(Code::Runtime, format!("the daemon did not answer: {error}"))),
+            Err(error) => Err(Failure::new(
+                Code::Runtime,
+                format!("the daemon did not answer: {error}"),
+            )),
         }
     }
+}
+
+fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
+    let path = path.display();
+    if error.kind() == ErrorKind::PermissionDenied {
+        return Failure::new(
+            Code::Permission,
+            format!("{path} may not be opened: run this as root"),
+        );
+    }
+    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
+        return Failure::new(
+            Code::Config,
+            format!(
+                "standfast is not running (nobody listens at {path}); start it with `systemctl start standfast`, \
+                 or say where it runs with --runtime-dir"
+            ),
+        );
+    }
+    Failure::new(Code::Runtime, format!("{path}: {error}"))
 }

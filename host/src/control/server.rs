@@ -72,7 +72,11 @@ async fn accept(listener: UnixListener, asked: mpsc::Sender<Asked>) {
                 Ok(_seat) => serve(stream, &asked).await,
                 Err(_) => {
                     let (_, mut writer) = stream.into_split();
-                    write(&mut writer, &Err(format!("{CLIENTS} clients are connected; try again"))).await;
+                    write(
+                        &mut writer,
+                        &Err(format!("{CLIENTS} clients are connected; try again")),
+                    )
+                    .await;
                 }
             }
         });
@@ -82,7 +86,9 @@ async fn accept(listener: UnixListener, asked: mpsc::Sender<Asked>) {
 /// Requests of one client, one after the other, until it leaves or breaks a limit.
 async fn serve(stream: UnixStream, asked: &mpsc::Sender<Asked>) {
     let own = nix::unistd::geteuid().as_raw();
-    let may_write = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own);
+    let may_write = stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own);
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -98,7 +104,15 @@ async fn serve(stream: UnixStream, asked: &mpsc::Sender<Asked>) {
             }
         };
         let (reply, told) = oneshot::channel();
-        if asked.send(Asked { request, may_write, reply }).await.is_err() {
+        if asked
+            .send(Asked {
+                request,
+                may_write,
+                reply,
+            })
+            .await
+            .is_err()
+        {
             return;
         }
         let going = match timeout(WORK_LIMIT, told).await {
@@ -130,7 +144,12 @@ async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> Result<Option<Re
     let limit = u64::try_from(REQUEST_MAX).unwrap_or(u64::MAX) + 1;
     let read = reader.take(limit).read_until(b'\n', &mut line).await;
     match read {
-        Err(error) => return Err(Fault { message: error.to_string(), fatal: true }),
+        Err(error) => {
+            return Err(Fault {
+                message: error.to_string(),
+                fatal: true,
+            });
+        }
         Ok(0) => return Ok(None),
         Ok(_) => {}
     }
@@ -138,9 +157,10 @@ async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> Result<Option<Re
         let message = format!("a request is one line of at most {REQUEST_MAX} bytes");
         return Err(Fault { message, fatal: true });
     }
-    serde_json::from_slice(&line)
-        .map(Some)
-        .map_err(|error| Fault { message: format!("not a request: {error}"), fatal: false })
+    serde_json::from_slice(&line).map(Some).map_err(|error| Fault {
+        message: format!("not a request: {error}"),
+        fatal: false,
+    })
 }
 
 async fn stream_events(
@@ -172,7 +192,9 @@ async fn stream_events(
 
 /// Writes one line; `false`: the client is gone or too slow.
 async fn write(writer: &mut OwnedWriteHalf, reply: &Reply) -> bool {
-    let Ok(mut line) = serde_json::to_vec(reply) else { return false };
+    let Ok(mut line) = serde_json::to_vec(reply) else {
+        return false;
+    };
     line.push(b'\n');
     matches!(timeout(WRITE_LIMIT, writer.write_all(&line)).await, Ok(Ok(())))
 }

@@ -70,23 +70,11 @@ impl Addresses {
         })
     }
 
-    /// Puts an address on the interface with this index. One that is there already is fine.
+    /// Puts all the addresses on the interface with this index in order, without waiting for one before the next is
+    /// asked for. One that is there already is fine.
     ///
-    /// With a `lease` the kernel takes it away by itself after that time, to the second, unless it is added again
-    /// before: adding renews. Without one it stays.
-    ///
-    /// # Errors
-    /// See `AddressError`.
-    pub(crate) async fn add(
-        &self,
-        index: u32,
-        address: &VirtualAddress,
-        lease: Option<Duration>,
-    ) -> Result<(), AddressError> {
-        self.add_all(index, std::slice::from_ref(address), lease).await
-    }
-
-    /// Puts all the addresses on in order, without waiting for one before the next is asked for.
+    /// With a `lease` the kernel takes them away by itself after that time, to the second, unless they are added again
+    /// before: adding renews. Without one they stay.
     ///
     /// # Errors
     /// The first one that failed; the others have been tried all the same.
@@ -108,15 +96,7 @@ impl Addresses {
         self.perform(index, requests, libc::EEXIST).await
     }
 
-    /// Takes an address off the interface with this index. One that is not there is fine.
-    ///
-    /// # Errors
-    /// See `AddressError`.
-    pub(crate) async fn remove(&self, index: u32, address: &VirtualAddress) -> Result<(), AddressError> {
-        self.remove_all(index, std::slice::from_ref(address)).await
-    }
-
-    /// Takes all the addresses off in order, without waiting for one before the next is asked for.
+    /// Takes all the addresses off, in order. One that is not there is fine.
     ///
     /// # Errors
     /// The first one that failed; the others have been tried all the same.

@@ -71,7 +71,10 @@ impl Cache {
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let cache = Self { folder: folder.to_owned(), engine: hasher.finish() };
+        let cache = Self {
+            folder: folder.to_owned(),
+            engine: hasher.finish(),
+        };
         cache.sweep()?;
         Ok(cache)
     }
@@ -88,7 +91,10 @@ impl Cache {
     pub(crate) fn put(&self, digest: &str, size: u64, code: &[u8]) -> Entry {
         let entry = Entry::new(size, code);
         if let Err(error) = self.write(digest, &entry) {
-            eprintln!("standfast-worker: cannot write the cache {}: {error}", self.folder.display());
+            eprintln!(
+                "standfast-worker: cannot write the cache {}: {error}",
+                self.folder.display()
+            );
         }
         entry
     }
@@ -125,13 +131,20 @@ impl Cache {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry.path().extension().is_some_and(|extension| extension == "cwasm") {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "cwasm")
+            {
                 entries.push((entry.metadata()?.modified()?, entry.path()));
             }
         }
         entries.sort();
         let surplus = entries.len().saturating_sub(ENTRIES_MAX);
-        entries.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+        entries
+            .iter()
+            .take(surplus)
+            .try_for_each(|(_, path)| fs::remove_file(path))
     }
 
     fn sweep(&self) -> io::Result<()> {
@@ -147,7 +160,12 @@ impl Cache {
 
 /// A new file of this content, on the disk when this returns.
 pub(crate) fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

@@ -62,7 +62,10 @@ impl Caller {
         };
         let ended = timeout_at(deadline.into(), running).await;
         let verdict = settle(&store, ended, call.timeout)?;
-        Ok(Verdict { status: Status::from(verdict.status), message: text::line(&verdict.message) })
+        Ok(Verdict {
+            status: Status::from(verdict.status),
+            message: text::line(&verdict.message),
+        })
     }
 
     /// Delivers an event once.
@@ -130,19 +133,28 @@ impl Caller {
         timeout: Duration,
     ) -> Store<Session> {
         let shared = Arc::clone(&self.shared);
-        Session::store(&self.machine.engine, Scope::new(facts, subject, shared, received, timeout))
+        Session::store(
+            &self.machine.engine,
+            Scope::new(facts, subject, shared, received, timeout),
+        )
     }
 }
 
 /// No plugin, or not one of the wanted kind.
 pub(crate) fn missing(message: String) -> CallError {
-    CallError { class: ErrorClass::Missing, message }
+    CallError {
+        class: ErrorClass::Missing,
+        message,
+    }
 }
 
 /// It did not answer in time.
 pub(crate) fn overdue(timeout: Duration, why: impl Debug + AsRef<str>) -> CallError {
     let message = format!("no answer within {timeout:?}: {}", why.as_ref());
-    CallError { class: ErrorClass::Timeout, message }
+    CallError {
+        class: ErrorClass::Timeout,
+        message,
+    }
 }
 
 type Ended<T> = Result<wasmtime::Result<Result<T, Failure>>, Elapsed>;
@@ -165,7 +177,10 @@ fn failed(failure: Failure) -> CallError {
         Failure::Unavailable(message) => (ErrorClass::Unavailable, message),
         Failure::Internal(message) => (ErrorClass::Internal, message),
     };
-    CallError { class, message: text::line(&message) }
+    CallError {
+        class,
+        message: text::line(&message),
+    }
 }
 
 fn broken(session: &Session, error: &wasmtime::Error, timeout: Duration, last_words: &str) -> CallError {
@@ -175,18 +190,31 @@ fn broken(session: &Session, error: &wasmtime::Error, timeout: Duration, last_wo
     if session.limits.refused {
         let most = text::size(session.limits.memory as u64);
         let message = format!("over {most} of memory; grant {{ memory … }} sets the limit");
-        return CallError { class: ErrorClass::Memory, message };
+        return CallError {
+            class: ErrorClass::Memory,
+            message,
+        };
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return CallError { class: ErrorClass::Unavailable, message: text::line(&format!("{error:#}")) };
+        return CallError {
+            class: ErrorClass::Unavailable,
+            message: text::line(&format!("{error:#}")),
+        };
     }
     let why = match (error.downcast_ref::<I32Exit>(), error.downcast_ref::<Trap>()) {
         (Some(exit), _) => format!("it ended itself with exit code {}", exit.0),
         (None, Some(trap)) => trap.to_string(),
         (None, None) => format!("{error:#}"),
     };
-    let said = if last_words.is_empty() { String::new() } else { format!("; it said: {last_words}") };
-    CallError { class: ErrorClass::Trap, message: text::line(&format!("trapped: {why}{said}")) }
+    let said = if last_words.is_empty() {
+        String::new()
+    } else {
+        format!("; it said: {last_words}")
+    };
+    CallError {
+        class: ErrorClass::Trap,
+        message: text::line(&format!("trapped: {why}{said}")),
+    }
 }
 
 fn event(event: NotifyEvent) -> notify::Event {

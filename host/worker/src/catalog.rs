@@ -28,7 +28,11 @@ pub(crate) struct Catalog(RwLock<BTreeMap<PluginName, Arc<Loaded>>>);
 impl Catalog {
     /// The one that serves now.
     pub(crate) fn get(&self, plugin: &PluginName) -> Option<Arc<Loaded>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(plugin).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(plugin)
+            .cloned()
     }
 
     /// From now on this one serves.

@@ -41,7 +41,9 @@ const DEFAULT_CACHE: &str = "/var/cache/standfast";
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Result<(), String> {
-    let verb = Arguments::parse().verb.unwrap_or_else(|| Verb::Run { cache: DEFAULT_CACHE.into() });
+    let verb = Arguments::parse().verb.unwrap_or_else(|| Verb::Run {
+        cache: DEFAULT_CACHE.into(),
+    });
     match verb {
         Verb::Run { cache } => serve::run(&cache),
         Verb::Compile { input, output } => compile::child(&input, &output),

@@ -21,7 +21,9 @@ pub(crate) fn child(input: &Path, output: &Path) -> Result<(), String> {
     cage::enter_compiler()?;
     let component = fs::read(input).map_err(|error| format!("{}: {error}", input.display()))?;
     let engine = engine::compiler().map_err(|error| format!("cannot set up wasmtime: {error:#}"))?;
-    let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
+    let code = engine
+        .precompile_component(&component)
+        .map_err(|error| format!("{error:#}"))?;
     write_synced(output, &code).map_err(|error| format!("{}: {error}", output.display()))
 }
 
@@ -39,7 +41,11 @@ async fn run(input: &Path, output: &Path, component: &[u8]) -> Result<Vec<u8>, S
     write_synced(input, component).map_err(|error| format!("{}: {error}", input.display()))?;
     let mut child = Command::new("/proc/self/exe");
     child.arg("compile").arg(input).arg(output).env_clear();
-    child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    child
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let ended = timeout(WAIT_MAX, child.output()).await;
     let ended = ended.map_err(|_| format!("compiling took more than {WAIT_MAX:?}"))?;
     let ended = ended.map_err(|error| format!("cannot start the compile helper: {error}"))?;

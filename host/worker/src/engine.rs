@@ -33,8 +33,13 @@ impl Machine {
         });
         let engine = engine.map_err(|error| format!("cannot set up wasmtime: {error:#}"))?;
         let linker = link(&engine).map_err(|error| format!("cannot link the plugin interface: {error:#}"))?;
-        let ticker = Ticker::start(engine.weak()).map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Self { engine, linker, ticker })
+        let ticker =
+            Ticker::start(engine.weak()).map_err(|error| format!("cannot start a thread: {error}"))?;
+        Ok(Self {
+            engine,
+            linker,
+            ticker,
+        })
     }
 
     /// Keeps the epoch moving until dropped.
@@ -95,7 +100,10 @@ struct Ticker {
 
 impl Ticker {
     fn start(engine: EngineWeak) -> std::io::Result<Arc<Self>> {
-        let ticker = Arc::new(Self { users: Mutex::new(0), wake: Condvar::new() });
+        let ticker = Arc::new(Self {
+            users: Mutex::new(0),
+            wake: Condvar::new(),
+        });
         let own = Arc::clone(&ticker);
         thread::Builder::new().name("ticker".into()).spawn(move || {
             while let Some(engine) = engine.upgrade() {

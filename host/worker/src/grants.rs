@@ -13,7 +13,12 @@ pub(crate) enum Want<'a> {
     /// Connect.
     Tcp { host: &'a str, port: u16 },
     /// Ask a web server.
-    Http { tls: bool, host: &'a str, port: u16, path: &'a str },
+    Http {
+        tls: bool,
+        host: &'a str,
+        port: u16,
+        path: &'a str,
+    },
     /// Look at a path.
     Read(&'a str),
     /// See processes of this name.
@@ -24,10 +29,16 @@ impl Want<'_> {
     /// Whether these grants allow it.
     pub(crate) fn granted(self, grants: &Grants) -> bool {
         match self {
-            Self::Tcp { host, port } => {
-                grants.tcp.iter().any(|grant| grant.port == port && same_host(&grant.host, host))
-            }
-            Self::Http { tls, host, port, path } => grants.http.iter().any(|grant| {
+            Self::Tcp { host, port } => grants
+                .tcp
+                .iter()
+                .any(|grant| grant.port == port && same_host(&grant.host, host)),
+            Self::Http {
+                tls,
+                host,
+                port,
+                path,
+            } => grants.http.iter().any(|grant| {
                 grant.tls == tls
                     && grant.authority.port == port
                     && same_host(&grant.authority.host, host)
@@ -48,7 +59,12 @@ impl Want<'_> {
     {
         match self {
             Self::Tcp { port, .. } => Want::Tcp { host, port },
-            Self::Http { tls, port, path, .. } => Want::Http { tls, host, port, path },
+            Self::Http { tls, port, path, .. } => Want::Http {
+                tls,
+                host,
+                port,
+                path,
+            },
             Self::Read(path) => Want::Read(path),
             Self::Processes(comm) => Want::Processes(comm),
         }
@@ -58,7 +74,12 @@ impl Want<'_> {
     pub(crate) fn what(self) -> String {
         match self {
             Self::Tcp { host, port } => format!("tcp {}", authority(host, port)),
-            Self::Http { tls, host, port, path } => format!("http {}", url(tls, host, port, path)),
+            Self::Http {
+                tls,
+                host,
+                port,
+                path,
+            } => format!("http {}", url(tls, host, port, path)),
             Self::Read(path) => format!("read {path}"),
             Self::Processes(comm) => format!("processes {comm}"),
         }
@@ -68,7 +89,12 @@ impl Want<'_> {
     pub(crate) fn grant(self) -> String {
         let inside = match self {
             Self::Tcp { host, port } => format!("tcp {}", text::quoted(&authority(host, port))),
-            Self::Http { tls, host, port, path } => {
+            Self::Http {
+                tls,
+                host,
+                port,
+                path,
+            } => {
                 format!("http {}", text::quoted(&url(tls, host, port, path)))
             }
             Self::Read(path) => format!("read {}", text::quoted(path)),
@@ -82,16 +108,17 @@ impl Want<'_> {
 /// broadcast and unspecified ones.
 pub(crate) fn only_spelled_out(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            v4.is_link_local() || v4.is_multicast() || v4.is_broadcast() || v4.is_unspecified()
-        }
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_multicast() || v4.is_broadcast() || v4.is_unspecified(),
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_multicast() || v6.is_unspecified(),
     }
 }
 
 /// A literal address, with or without brackets, IPv4 inside IPv6 unwrapped.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
@@ -105,7 +132,11 @@ fn same_host(granted: &str, wanted: &str) -> bool {
 
 /// Whether a server may take this path for one outside of what it begins with.
 fn climbs(path: &str) -> bool {
-    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    let plain = path
+        .to_ascii_lowercase()
+        .replace("%2e", ".")
+        .replace("%2f", "/")
+        .replace("%5c", "/");
     plain.split(['/', '\\']).any(|step| step == "." || step == "..")
 }
 
@@ -131,10 +162,17 @@ mod tests {
     use super::*;
 
     fn grants() -> Grants {
-        let at = |host: &str, port| HostPort { host: host.into(), port };
+        let at = |host: &str, port| HostPort {
+            host: host.into(),
+            port,
+        };
         Grants {
             tcp: vec![at("127.0.0.1", 80), at("::1", 80), at("db.example.net", 5432)],
-            http: vec![HttpPrefix { tls: true, authority: at("h.example.net", 443), path: "/ok/".into() }],
+            http: vec![HttpPrefix {
+                tls: true,
+                authority: at("h.example.net", 443),
+                path: "/ok/".into(),
+            }],
             read: vec!["/run/x".into()],
             ..Grants::default()
         }
@@ -153,9 +191,19 @@ mod tests {
 
     #[test]
     fn a_url_must_begin_as_granted_and_not_climb_out() {
-        let http = |path| Want::Http { tls: true, host: "h.example.net", port: 443, path }.granted(&grants());
+        let http = |path| {
+            Want::Http {
+                tls: true,
+                host: "h.example.net",
+                port: 443,
+                path,
+            }
+            .granted(&grants())
+        };
         assert!(http("/ok/") && http("/ok/a..b"));
-        assert!(!http("/okay") && !http("/ok/../x") && !http("/ok/%2E%2e/x") && !http("/ok/..%2fx") && !http("/"));
+        assert!(
+            !http("/okay") && !http("/ok/../x") && !http("/ok/%2E%2e/x") && !http("/ok/..%2fx") && !http("/")
+        );
     }
 
     #[test]
@@ -166,9 +214,17 @@ mod tests {
 
     #[test]
     fn the_line_to_add_is_ready_to_paste() {
-        let want = Want::Tcp { host: "::1", port: 22 };
+        let want = Want::Tcp {
+            host: "::1",
+            port: 22,
+        };
         assert_eq!(want.grant(), "grant { tcp \"[::1]:22\" }");
-        let want = Want::Http { tls: true, host: "a.b", port: 443, path: "/h\"" };
+        let want = Want::Http {
+            tls: true,
+            host: "a.b",
+            port: 443,
+            path: "/h\"",
+        };
         assert_eq!(want.grant(), "grant { http \"https://a.b/h\\\"\" }");
     }
 }

@@ -35,7 +35,11 @@ impl Lane {
             .enable_all()
             .build()?;
         let slots = Arc::new(Semaphore::new(slots));
-        Ok(Self { runtime, slots, room: Arc::new(Semaphore::new(WAITING_MAX)) })
+        Ok(Self {
+            runtime,
+            slots,
+            room: Arc::new(Semaphore::new(WAITING_MAX)),
+        })
     }
 
     /// Where to spawn what is no call.
@@ -59,7 +63,10 @@ impl Lane {
             let outcome = match room {
                 Ok(_waiting) => match timeout_at((received + timeout).into(), slots.acquire()).await {
                     // In a task of its own: a panic ends this call only.
-                    Ok(_slot) => handle.spawn(work).await.unwrap_or_else(|panic| Err(panicked(&panic))),
+                    Ok(_slot) => handle
+                        .spawn(work)
+                        .await
+                        .unwrap_or_else(|panic| Err(panicked(&panic))),
                     Err(_) => Err(overdue(timeout, "all slots were taken")),
                 },
                 Err(_) => Err(CallError {
@@ -73,5 +80,8 @@ impl Lane {
 }
 
 fn panicked(panic: &tokio::task::JoinError) -> CallError {
-    CallError { class: ErrorClass::Internal, message: format!("the host failed in this call: {panic}") }
+    CallError {
+        class: ErrorClass::Internal,
+        message: format!("the host failed in this call: {panic}"),
+    }
 }

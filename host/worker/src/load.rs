@@ -48,7 +48,13 @@ impl Loader {
                 (digest, size, true, Some(reason))
             }
         };
-        Ok(LoadedPlugin { digest, size, cached, took: begun.elapsed(), refused })
+        Ok(LoadedPlugin {
+            digest,
+            size,
+            cached,
+            took: begun.elapsed(),
+            refused,
+        })
     }
 
     async fn fresh(&self, request: &LoadPlugin) -> Result<(String, u64, bool), String> {
@@ -115,15 +121,26 @@ impl Loader {
         let notify = notify::GuestIndices::new(&pre).ok();
         if check.is_none() && notify.is_none() {
             let component_type = component.component_type();
-            let exports: Vec<&str> =
-                component_type.exports(&machine.engine).map(|(name, _)| name).collect();
+            let exports: Vec<&str> = component_type
+                .exports(&machine.engine)
+                .map(|(name, _)| name)
+                .collect();
             return Err(format!(
                 "it exports neither standfast:plugin/check@{INTERFACE} (a check) nor \
                  standfast:plugin/notify@{INTERFACE} (a hook) but {}",
-                if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") },
+                if exports.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    exports.join(", ")
+                },
             ));
         }
-        Ok(Loaded { digest, pre, check, notify })
+        Ok(Loaded {
+            digest,
+            pre,
+            check,
+            notify,
+        })
     }
 
     /// One call with the real grants, its verdict thrown away; a hook is only made, for it has effects.
@@ -133,29 +150,30 @@ impl Loader {
             Some(trial) => self.try_check(loaded, trial).await,
             None => {
                 let subject = self.subjects.get(Kind::Trial, name);
-                self.caller.instantiate(loaded, nobody(name), subject, INSTANCE_TIMEOUT).await
+                self.caller
+                    .instantiate(loaded, nobody(name), subject, INSTANCE_TIMEOUT)
+                    .await
             }
         };
         match ended {
             Ok(()) => Ok(()),
-            Err(error) => Err(format!("its first call failed ({}): {}", error.class.word(), error.message)),
+            Err(error) => Err(format!(
+                "its first call failed ({}): {}",
+                error.class.word(),
+                error.message
+            )),
         }
     }
 
-    async fn try_check(
-        &self,
-        loaded: &Loaded,
-        trial: CheckCall,
-    ) -> Result<(), CallError> {
-        let subject = self.subjects.get(Kind::Trial, trial.check.as_str());
+    async fn try_check(&self, loaded: &Loaded, trial: CheckCall) -> Result<(), CallError> {
+        let subject = self.subjects.get(Kind::Check, trial.check.as_str());
         match self.caller.check(loaded, trial, subject, Instant::now()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.class {
                 // The plugin itself said so: it works.
-                ErrorClass::Config
-                | ErrorClass::Denied
-                | ErrorClass::Internal
-                | ErrorClass::Unavailable => Ok(()),
+                ErrorClass::Config | ErrorClass::Denied | ErrorClass::Internal | ErrorClass::Unavailable => {
+                    Ok(())
+                }
                 ErrorClass::Memory
                 | ErrorClass::Missing
                 | ErrorClass::Timeout
@@ -176,14 +194,20 @@ fn keeps_its_exports(serving: &Loaded, loaded: &Loaded) -> Result<(), String> {
         (_, _, Some(_), None) => "notify",
         _ => return Ok(()),
     };
-    Err(format!("it does not export standfast:plugin/{lost}@{INTERFACE}, which the serving one does"))
+    Err(format!(
+        "it does not export standfast:plugin/{lost}@{INTERFACE}, which the serving one does"
+    ))
 }
 
 /// Opened once, without waiting for the writer of a pipe, and read whole.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(failed)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+        .map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(format!("{}: not a regular file", path.display()));
     }
@@ -194,9 +218,10 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     }
     match bytes.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => Ok(bytes),
-        Some(b"\0asm\x01\0\0\0") => {
-            Err(format!("{}: a core module, not a component; build for wasm32-wasip2", path.display()))
-        }
+        Some(b"\0asm\x01\0\0\0") => Err(format!(
+            "{}: a core module, not a component; build for wasm32-wasip2",
+            path.display()
+        )),
         Some(_) | None => Err(format!("{}: not a WebAssembly component", path.display())),
     }
 }

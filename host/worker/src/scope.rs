@@ -49,7 +49,13 @@ impl Scope {
     ) -> Self {
         let margin = (timeout / 10).min(Duration::from_millis(20));
         let deadline = received + timeout;
-        Self { facts, subject, shared, deadline, reach: received + timeout.saturating_sub(margin) }
+        Self {
+            facts,
+            subject,
+            shared,
+            deadline,
+            reach: received + timeout.saturating_sub(margin),
+        }
     }
 
     /// Whether it is granted; if not, the operator is told.
@@ -63,6 +69,7 @@ impl Scope {
 
     /// When work of the host must end that the plugin wants within `millis`.
     pub(crate) fn until(&self, millis: u32) -> Instant {
-        self.reach.min(Instant::now() + Duration::from_millis(millis.into()))
+        self.reach
+            .min(Instant::now() + Duration::from_millis(millis.into()))
     }
 }

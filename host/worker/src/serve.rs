@@ -1,5 +1,6 @@
 //! The serving worker: one thread reads and writes the channel, others run checks, hooks and loads.
 
+use std::env;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use nix::unistd::mkdtemp;
 use standfast_core::plugin::call::{CheckCall, NotifyCall};
 use standfast_core::plugin::channel::{FromWorker, LoadPlugin, ToWorker};
 use tokio::net::UnixStream;
@@ -42,10 +44,10 @@ pub(crate) fn run(cache: &Path) -> Result<(), String> {
     let machine = Arc::new(Machine::new()?);
     let cache = open(cache, &machine)?;
     let main = Builder::new_current_thread().enable_io().build().map_err(text)?;
+    let (out, answers) = mpsc::channel(OUT_MAX);
+    let worker = Worker::start(machine, cache, out)?;
     let ended = main.block_on(async {
         let (from, to) = UnixStream::from_std(channel).map_err(text)?.into_split();
-        let (out, answers) = mpsc::channel(OUT_MAX);
-        let worker = Worker::start(machine, cache, out)?;
         tokio::select! {
             ended = read(from, &worker) => ended,
             ended = write(to, answers) => ended,
@@ -62,7 +64,11 @@ pub(crate) fn run(cache: &Path) -> Result<(), String> {
 }
 
 fn daemon() -> Result<StdStream, String> {
-    let channel = std::io::stdin().as_fd().try_clone_to_owned().map(StdStream::from).map_err(text)?;
+    let channel = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(StdStream::from)
+        .map_err(text)?;
     let connected = channel.peer_addr().and_then(|_| channel.set_nonblocking(true));
     connected.map_err(|error| {
         format!("standard input is not a Unix stream socket ({error}): `standfast run` starts this program")
@@ -72,12 +78,11 @@ fn daemon() -> Result<StdStream, String> {
 
 fn open(folder: &Path, machine: &Machine) -> Result<Cache, String> {
     Cache::open(folder, &machine.engine).or_else(|error| {
-        let private = std::env::temp_dir().join(format!("standfast-worker-{}", process::id()));
         eprintln!(
-            "standfast-worker: no cache in {}: {error}; {} serves until this process ends",
-            folder.display(),
-            private.display(),
+            "standfast-worker: nothing compiled will be kept: {}: {error}",
+            folder.display()
         );
+        let private = mkdtemp(&env::temp_dir().join("standfast-worker-XXXXXX")).map_err(text)?;
         Cache::open(&private, &machine.engine).map_err(|error| format!("{}: {error}", private.display()))
     })
 }
@@ -114,7 +119,10 @@ struct Worker {
 
 impl Worker {
     fn start(machine: Arc<Machine>, cache: Cache, out: mpsc::Sender<FromWorker>) -> Result<Self, String> {
-        let caller = Caller { machine, shared: Arc::new(Shared::default()) };
+        let caller = Caller {
+            machine,
+            shared: Arc::new(Shared::default()),
+        };
         let catalog = Arc::new(Catalog::default());
         let subjects = Arc::new(Subjects::new(out.clone()));
         let (loads, waiting) = mpsc::channel(LOADS_MAX);
@@ -127,10 +135,21 @@ impl Worker {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(text)?;
         let answers = out.clone();
         let loading = move || load_all(&runtime, Arc::new(loader), waiting, &answers);
-        thread::Builder::new().name("loads".into()).spawn(loading).map_err(text)?;
+        thread::Builder::new()
+            .name("loads".into())
+            .spawn(loading)
+            .map_err(text)?;
         let checks = Lane::new("checks", 2, CHECKS_MAX).map_err(text)?;
         let hooks = Lane::new("hooks", 1, HOOKS_MAX).map_err(text)?;
-        Ok(Self { caller, catalog, subjects, checks, hooks, loads, out })
+        Ok(Self {
+            caller,
+            catalog,
+            subjects,
+            checks,
+            hooks,
+            loads,
+            out,
+        })
     }
 
     fn load(&self, request: LoadPlugin) {
@@ -139,7 +158,11 @@ impl Worker {
         };
         let request = refused.into_inner();
         let result = Err(format!("{LOADS_MAX} loads wait already"));
-        self.answer(FromWorker::Loaded { plugin: request.plugin, generation: request.generation, result });
+        self.answer(FromWorker::Loaded {
+            plugin: request.plugin,
+            generation: request.generation,
+            result,
+        });
     }
 
     fn check(&self, call: CheckCall) {
@@ -153,7 +176,12 @@ impl Worker {
             let loaded = loaded.ok_or_else(unloaded)?;
             caller.check(&loaded, call, subject, received).await
         };
-        let answer = move |outcome| FromWorker::Checked { check, run, outcome, took: received.elapsed() };
+        let answer = move |outcome| FromWorker::Checked {
+            check,
+            run,
+            outcome,
+            took: received.elapsed(),
+        };
         self.checks.run(received, timeout, work, answer, self.out.clone());
     }
 
@@ -174,7 +202,9 @@ impl Worker {
 
     fn answer(&self, message: FromWorker) {
         let out = self.out.clone();
-        self.hooks.handle().spawn(async move { drop(out.send(message).await) });
+        self.hooks
+            .handle()
+            .spawn(async move { drop(out.send(message).await) });
     }
 }
 
@@ -190,8 +220,17 @@ fn load_all(
             let (plugin, generation) = (request.plugin.clone(), request.generation);
             let loader = Arc::clone(&loader);
             let loading = tokio::spawn(async move { loader.load(request).await });
-            let result = loading.await.unwrap_or_else(|panic| Err(format!("the loader failed: {panic}")));
-            drop(out.send(FromWorker::Loaded { plugin, generation, result }).await);
+            let result = loading
+                .await
+                .unwrap_or_else(|panic| Err(format!("the loader failed: {panic}")));
+            drop(
+                out.send(FromWorker::Loaded {
+                    plugin,
+                    generation,
+                    result,
+                })
+                .await,
+            );
         }
     });
 }

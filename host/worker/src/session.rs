@@ -40,14 +40,26 @@ impl Session {
         let deadline = scope.deadline;
         let output = Output::new(Arc::clone(&scope.subject), scope.facts.grants.log_per_second);
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(output.clone()).stderr(output.clone()).allow_tcp(false).allow_udp(false);
+        wasi.stdout(output.clone())
+            .stderr(output.clone())
+            .allow_tcp(false)
+            .allow_udp(false);
         for (key, values) in &scope.facts.settings {
             wasi.env(key, values.first().map_or("", String::as_str));
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let limits = Limits::new(scope.facts.grants.memory);
-        let mut store = Store::new(engine, Self { scope, limits, output, wasi: wasi.build(), table });
+        let mut store = Store::new(
+            engine,
+            Self {
+                scope,
+                limits,
+                output,
+                wasi: wasi.build(),
+                table,
+            },
+        );
         store.limiter(|session| &mut session.limits);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_max_component_handles(HANDLES_MAX);
@@ -65,7 +77,10 @@ impl Session {
 
 impl WasiView for Session {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -81,7 +96,11 @@ pub(crate) struct Limits {
 impl Limits {
     fn new(granted: u64) -> Self {
         let memory = usize::try_from(granted).unwrap_or(MEMORY_MAX).min(MEMORY_MAX);
-        Self { memory, refused: false, used: 0 }
+        Self {
+            memory,
+            refused: false,
+            used: 0,
+        }
     }
 }
 

@@ -31,7 +31,12 @@ struct Lines {
 impl Output {
     /// Lines of this subject, at most `per_second`.
     pub(crate) fn new(subject: Arc<Subject>, per_second: u32) -> Self {
-        let lines = Lines { subject, per_second, begun: Vec::new(), last: String::new() };
+        let lines = Lines {
+            subject,
+            per_second,
+            begun: Vec::new(),
+            last: String::new(),
+        };
         Self(Arc::new(Mutex::new(lines)))
     }
 
@@ -60,7 +65,10 @@ impl Lines {
         self.begun.clear();
         if !line.is_empty() {
             self.subject.log(self.per_second, LogLevel::Info, &line);
-            self.last = line;
+            // Rust's last line after a panic is advice, not a reason.
+            if !line.starts_with("note: ") {
+                self.last = line;
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     Check,
     /// A hook.
     Hook,
-    /// The first call of a file that does not serve yet.
+    /// The first instance of a plugin that is not called on trial.
     Trial,
 }
 
@@ -41,7 +41,10 @@ pub(crate) struct Subjects {
 impl Subjects {
     /// Log lines go out here; what does not fit is dropped.
     pub(crate) fn new(out: mpsc::Sender<FromWorker>) -> Self {
-        Self { out, known: Mutex::default() }
+        Self {
+            out,
+            known: Mutex::default(),
+        }
     }
 
     /// The one of this name.
@@ -75,7 +78,11 @@ impl Subject {
         Self {
             name,
             out,
-            quota: Mutex::new(Quota { second: Instant::now(), lines: 0, dropped: 0 }),
+            quota: Mutex::new(Quota {
+                second: Instant::now(),
+                lines: 0,
+                dropped: 0,
+            }),
             denied: Mutex::default(),
             blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
         }
@@ -89,7 +96,11 @@ impl Subject {
                 let lost = format!("{} lines over {per_second}/s were dropped", quota.dropped);
                 self.send(LogLevel::Warn, &lost);
             }
-            *quota = Quota { second: Instant::now(), lines: 0, dropped: 0 };
+            *quota = Quota {
+                second: Instant::now(),
+                lines: 0,
+                dropped: 0,
+            };
         }
         if quota.lines < per_second {
             quota.lines += 1;
@@ -105,7 +116,10 @@ impl Subject {
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.retain(|_, told| told.elapsed() < DENIAL_PAUSE);
         if denied.len() < DENIALS_MAX && !denied.contains_key(&grant) {
-            self.send(LogLevel::Warn, &format!("{} denied; to allow it: {grant}", want.what()));
+            self.send(
+                LogLevel::Warn,
+                &format!("{} denied; to allow it: {grant}", want.what()),
+            );
             denied.insert(grant, Instant::now());
         }
     }
@@ -128,7 +142,11 @@ impl Subject {
 
     fn send(&self, level: LogLevel, message: &str) {
         let message = text::line(message);
-        let line = FromWorker::Log { subject: self.name.clone(), level, message };
+        let line = FromWorker::Log {
+            subject: self.name.clone(),
+            level,
+            message,
+        };
         // A full queue means that the daemon reads too slowly: a log line is what can be spared.
         drop(self.out.try_send(line));
     }

@@ -27,8 +27,10 @@ impl Engine {
             let (standing, reasons) = judge(router.config.priority, &items);
             self.with_router(&name, now, |router, deeds| {
                 router.reasons = reasons;
-                router.machine.set_primary(own);
+                // An address just lost still carries the goodbye.
+                router.machine.set_primary(own.or_else(|| router.machine.primary()));
                 router.set_standing(standing, now, deeds);
+                router.machine.set_primary(own);
             });
         }
     }

@@ -13,6 +13,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Engine {
     pub(super) fn shutdown(&mut self, now: Instant) {
+        let asked_again = self.leaving.is_some();
         self.leaving.get_or_insert(now);
         let names: Vec<_> = self.routers.keys().cloned().collect();
         for name in &names {
@@ -23,7 +24,10 @@ impl Engine {
         let names: Vec<_> = self.services.keys().cloned().collect();
         for name in &names {
             self.with_service(name, now, |machine, out| {
-                machine.stop("standfast is stopped", now, out)
+                machine.stop("standfast is stopped", now, out);
+                if asked_again {
+                    machine.hurry(now, out);
+                }
             });
         }
         // What became due by stopping (telling the hooks) happens at once.
@@ -44,10 +48,10 @@ impl Engine {
     }
 
     /// When the hooks will have had their time.
-    pub(super) fn farewell(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn farewell(&self) -> Option<Instant> {
         self.leaving
             .filter(|_| !self.exited)
             .map(|since| since + FAREWELL)
-            .filter(|at| *at > now)
+            .filter(|at| *at > self.judged)
     }
 }

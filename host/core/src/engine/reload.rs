@@ -16,7 +16,7 @@ impl Engine {
         if old == new {
             return;
         }
-        self.adopt_services(&new, now);
+        self.adopt_services(&old, &new, now);
         self.adopt_checks(&new, now);
         self.adopt_routers(&new, now);
         self.hooks.retain(|name, _| new.notifies.contains_key(name));
@@ -36,7 +36,7 @@ impl Engine {
         }
     }
 
-    fn adopt_services(&mut self, new: &Config, now: Instant) {
+    fn adopt_services(&mut self, old: &Config, new: &Config, now: Instant) {
         let gone: Vec<_> = self
             .services
             .keys()
@@ -50,14 +50,19 @@ impl Engine {
             });
         }
         for (name, config) in &new.services {
-            match self.services.get_mut(name) {
-                Some(machine) if machine.config() != config => machine.reconfigure(config.clone(), now),
-                Some(_) => {}
-                None => {
-                    let seed = self.chance.number();
-                    self.services
-                        .insert(name.clone(), Service::new(config.clone(), seed, now));
+            let known = self.services.contains_key(name);
+            if known && !old.services.contains_key(name) {
+                self.with_service(name, now, |machine, out| {
+                    machine.resume(config.clone(), now, out);
+                });
+            } else if let Some(machine) = self.services.get_mut(name) {
+                if machine.config() != config {
+                    machine.reconfigure(config.clone(), now);
                 }
+            } else {
+                let seed = self.chance.number();
+                let machine = Service::new(config.clone(), seed, now);
+                self.services.insert(name.clone(), machine);
             }
         }
         self.forget_stopped();
@@ -112,12 +117,13 @@ impl Engine {
             if self.routers.contains_key(name) {
                 self.with_router(name, now, |router, deeds| {
                     if router.config != *config {
-                        router.reconfigure(config.clone(), deeds);
+                        router.reconfigure(config.clone(), now, deeds);
                     }
                 });
             } else {
                 self.routers
                     .insert(name.clone(), Router::new(config.clone(), now));
+                self.with_router(name, now, |router, deeds| router.begin(now, deeds));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::ids::VrrpState;
 use crate::status::Counters;
 use crate::time::Instant;
 use crate::vrrp::accept::{accept, reject};
-use crate::vrrp::addresses::{Addresses, Step};
+use crate::vrrp::addresses::{Addresses, Listed, Meddling, Step};
 use crate::vrrp::announcer::{Announcer, REPEAT};
 use crate::vrrp::machine::{Action, Machine, Standing};
 use crate::wire::advert::{Advert, ChecksumForm, GROUP};
@@ -52,6 +52,12 @@ impl Router {
         }
     }
 
+    /// Addresses left over from an earlier life would be a second owner.
+    pub(crate) fn begin(&mut self, now: Instant, deeds: &mut Deeds) {
+        let step = self.addresses.want(false, now);
+        self.take(step, deeds);
+    }
+
     /// A packet for this VRID on this interface.
     pub(crate) fn on_packet(&mut self, packet: &Packet, now: Instant, deeds: &mut Deeds) {
         if packet.ttl != 255 {
@@ -76,9 +82,8 @@ impl Router {
         let mut actions = Vec::new();
         self.machine.on_time(now, &mut actions);
         self.perform(actions, now, deeds);
-        if let Some(step) = self.addresses.poll(now) {
-            self.take(step, deeds);
-        }
+        let step = self.addresses.poll(now);
+        self.take(step, deeds);
         if self.announcer.poll(now) && self.addresses.present() {
             deeds.commands.push(self.announce());
         }
@@ -112,16 +117,21 @@ impl Router {
         }
     }
 
-    /// The kernel's list of addresses on `dev`s changed. `true`: one of ours was taken away by someone.
+    /// The kernel's lists of addresses changed. Returns what someone else did to ours.
     pub(crate) fn on_kernel_addresses(
         &mut self,
         there: impl Fn(&VirtualAddress) -> bool,
         now: Instant,
-    ) -> bool {
-        let all_there = self.config.addresses.iter().all(there);
-        let lost = self.addresses.seen(all_there, now);
-        self.counters.addresses_restored += u64::from(lost);
-        lost
+    ) -> Option<Meddling> {
+        let addresses = &self.config.addresses;
+        let listed = match addresses.iter().filter(|address| there(address)).count() {
+            0 => Listed::None,
+            count if count == addresses.len() => Listed::All,
+            _ => Listed::Some,
+        };
+        let meddling = self.addresses.seen(listed, now);
+        self.counters.addresses_restored += u64::from(meddling == Some(Meddling::Removed));
+        meddling
     }
 
     /// When to call `tick`, and why.
@@ -135,7 +145,7 @@ impl Router {
     }
 
     /// Takes over a configuration of the same interface, VRID and version.
-    pub(crate) fn reconfigure(&mut self, config: RouterConfig, deeds: &mut Deeds) {
+    pub(crate) fn reconfigure(&mut self, config: RouterConfig, now: Instant, deeds: &mut Deeds) {
         let gone: Vec<_> = self
             .config
             .addresses
@@ -146,15 +156,16 @@ impl Router {
         let other_list = self.config.addresses != config.addresses;
         self.machine.reconfigure(&config);
         self.config = config;
-        if other_list && self.machine.state() == VrrpState::Master {
-            if !gone.is_empty() {
+        if other_list {
+            let removal = !gone.is_empty() && (self.addresses.wanted() || !self.addresses.settled());
+            if removal {
                 let router = self.config.name.clone();
                 deeds.commands.push(Command::RemoveAddresses {
                     router,
                     addresses: gone,
                 });
             }
-            let step = self.addresses.want(true);
+            let step = self.addresses.replaced(removal, now);
             self.take(step, deeds);
         }
     }
@@ -164,12 +175,12 @@ impl Router {
             match action {
                 Action::Send(priority) => deeds.commands.extend(self.advert(priority)),
                 Action::Hold => {
-                    let step = self.addresses.want(true);
+                    let step = self.addresses.want(true, now);
                     self.take(step, deeds);
                 }
                 Action::Release => {
                     self.announcer.cancel();
-                    let step = self.addresses.want(false);
+                    let step = self.addresses.want(false, now);
                     self.take(step, deeds);
                 }
                 Action::Contested => {
@@ -216,7 +227,8 @@ impl Router {
         })
     }
 
-    fn take(&self, step: Step, deeds: &mut Deeds) {
+    fn take(&self, step: Option<Step>, deeds: &mut Deeds) {
+        let Some(step) = step else { return };
         let router = self.config.name.clone();
         let addresses = self.config.addresses.clone();
         deeds.commands.push(match step {

@@ -47,6 +47,7 @@ impl Engine {
             worker: self.worker.clone(),
             reload_error: self.reload_error.clone(),
             unknown_vrid: self.unknown_vrid,
+            malformed: 0,
         }
     }
 

@@ -16,6 +16,10 @@ const JITTER_PERMILLE: u32 = 50;
 const FIRST_RUN: Duration = Duration::from_millis(250);
 /// A check that has given nothing for so long is Down.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// A plugin that has not been loaded for so long counts as not loadable.
+const LOAD_PATIENCE: Duration = Duration::from_secs(70);
+/// A deadline noticed later than this was missed by this node, not by the plugin.
+const OWN_PAUSE: Duration = Duration::from_millis(100);
 /// A dead worker is back within this; until then its checks wait.
 const WORKER_GRACE: Duration = Duration::from_secs(1);
 
@@ -50,13 +54,18 @@ pub struct Check {
     chance: Chance,
     state: State,
     since: Instant,
+    /// When it came into the configuration.
+    born: Instant,
     /// When the plugin was first ready (or refused); no run before.
     ready: Option<Instant>,
     due: Option<Instant>,
     /// Start and number of the run in flight.
     open: Option<(Instant, u64)>,
+    /// The run in flight was asked by an older configuration: its answer counts for nothing (C3).
+    void: bool,
     run: u64,
     worker_lost: Option<Instant>,
+    /// One run was lost without being its fault; the next such loss counts.
     graced: bool,
     last: Option<CheckOutcome>,
     previous: Option<Status>,
@@ -74,9 +83,11 @@ impl Check {
             chance: Chance::new(seed),
             state: State::Init,
             since: now,
+            born: now,
             ready: None,
             due: None,
             open: None,
+            void: false,
             run: 0,
             worker_lost: None,
             graced: false,
@@ -97,7 +108,8 @@ impl Check {
     /// Takes a new configuration; state and streak survive.
     pub fn reconfigure(&mut self, config: CheckConfig, now: Instant) {
         self.config = config;
-        if self.ready.is_some() && self.open.is_none() {
+        self.void = self.open.is_some();
+        if self.ready.is_some() {
             self.due = Some(now);
         }
     }
@@ -114,7 +126,7 @@ impl Check {
     /// The worker died: the run in flight is lost and waits for the next one, once.
     pub fn worker_died(&mut self, now: Instant) -> Option<Flip> {
         self.worker_lost.get_or_insert(now);
-        self.open.take()?;
+        self.close()?;
         if self.graced {
             return self.settle(Err(worker_error()), Duration::ZERO, now);
         }
@@ -131,16 +143,20 @@ impl Check {
     /// Acts on deadlines. `Some(run)`: run the check now, under this number.
     pub fn poll(&mut self, now: Instant, flips: &mut Vec<Flip>) -> Option<u64> {
         if let Some((start, _)) = self.open {
-            if now < start + self.config.timeout {
+            let limit = start + self.config.timeout;
+            if now < limit {
                 return None;
             }
             // The deadline belongs to the scheduler (C3): an answer that comes later is stale.
-            self.open = None;
-            let late = CallError {
-                class: ErrorClass::Timeout,
-                message: format!("no answer within {} ms", self.config.timeout.as_millis()),
-            };
-            flips.extend(self.settle(Err(late), self.config.timeout, now));
+            if self.close().is_some() {
+                if now > limit + OWN_PAUSE && !self.graced {
+                    // After an own pause nothing is known (C8): asked again before it counts.
+                    self.graced = true;
+                    self.due = Some(now);
+                } else {
+                    flips.extend(self.settle(Err(self.late()), self.config.timeout, now));
+                }
+            }
         }
         if self.init_expired(now) {
             flips.extend(self.enter(State::Down, "no verdict since the start", now));
@@ -171,7 +187,13 @@ impl Check {
         took: Duration,
         now: Instant,
     ) -> Option<Flip> {
-        self.open.take_if(|(_, open)| *open == run)?;
+        self.open.as_ref().filter(|(_, open)| *open == run)?;
+        self.close()?;
+        let outcome = if took > self.config.timeout {
+            Err(self.late())
+        } else {
+            outcome
+        };
         self.settle(outcome, took, now)
     }
 
@@ -179,7 +201,8 @@ impl Check {
     pub fn deadline(&self) -> Option<Instant> {
         let init = match (self.state, self.ready) {
             (State::Init, Some(ready)) => Some(ready + INIT_LIMIT),
-            _ => None,
+            (State::Init, None) => Some(self.born + LOAD_PATIENCE),
+            (State::Up | State::Falling(_) | State::Down | State::Rising(_), _) => None,
         };
         let open = self.open.map(|(start, _)| start + self.config.timeout);
         let due = if open.is_some() { None } else { self.due };
@@ -246,7 +269,23 @@ impl Check {
     }
 
     fn init_expired(&self, now: Instant) -> bool {
-        self.state == State::Init && self.ready.is_some_and(|ready| now >= ready + INIT_LIMIT)
+        let limit = self
+            .ready
+            .map_or(self.born + LOAD_PATIENCE, |ready| ready + INIT_LIMIT);
+        self.state == State::Init && now >= limit
+    }
+
+    /// Ends the run in flight. `Some`: what came of it counts.
+    fn close(&mut self) -> Option<()> {
+        self.open.take()?;
+        (!std::mem::take(&mut self.void)).then_some(())
+    }
+
+    fn late(&self) -> CallError {
+        CallError {
+            class: ErrorClass::Timeout,
+            message: format!("no answer within {} ms", self.config.timeout.as_millis()),
+        }
     }
 
     /// Counts one finished run and moves the state.

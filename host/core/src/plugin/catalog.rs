@@ -30,13 +30,24 @@ pub struct Load {
 #[derive(Clone, Debug, Default)]
 struct Entry {
     path: Option<PathBuf>,
+    /// The folders were looked at and hold no file.
+    missing: bool,
     /// The file changed and is to be loaded at this instant.
     load_at: Option<Instant>,
     /// What serves, and since when.
     serving: Option<(LoadedPlugin, Instant)>,
+    /// Digest of what served in a worker that has died; it is loaded again from the cache if need be.
+    lost: Option<String>,
     error: Option<String>,
-    /// Whether any load was answered, so that its checks can begin (or be known to fail).
+    /// Whether this worker answered a load, or there is none to wait for: calls can begin (or are known to fail).
     answered: bool,
+}
+
+impl Entry {
+    /// Digest of what serves.
+    fn serves(&self) -> Option<&str> {
+        self.serving.as_ref().map(|(loaded, _)| loaded.digest.as_str())
+    }
 }
 
 /// All plugins that the configuration names.
@@ -68,12 +79,18 @@ impl Catalog {
         match path {
             Some(path) => {
                 entry.path = Some(path);
-                let first = entry.serving.is_none() && !entry.answered;
+                entry.missing = false;
+                let first = entry.serving.is_none() && entry.lost.is_none() && !entry.answered;
                 entry.load_at = Some(if first { now } else { now + QUIET });
             }
             None => {
-                entry.load_at = None;
-                entry.answered = true;
+                entry.missing = true;
+                let loading = self.loading.as_ref().is_some_and(|(name, ..)| name == plugin);
+                // A new worker is still given what served in the last one.
+                if entry.lost.is_none() {
+                    entry.load_at = None;
+                    entry.answered |= self.worker_up && !loading;
+                }
                 entry.error = Some(match (&entry.path, &entry.serving) {
                     (Some(path), Some(_)) => {
                         format!("{} is gone, the loaded version serves on", path.display())
@@ -86,33 +103,37 @@ impl Catalog {
 
     /// The worker is there, with nothing loaded.
     pub fn worker_up(&mut self, now: Instant) {
+        self.worker_down();
         self.worker_up = true;
-        self.loading = None;
-        for entry in self.entries.values_mut().filter(|entry| entry.path.is_some()) {
-            entry.load_at = Some(now);
+        for entry in self.entries.values_mut() {
+            match entry.path {
+                Some(_) => entry.load_at = Some(now),
+                None => entry.answered = entry.missing,
+            }
         }
     }
 
-    /// The worker is gone.
+    /// The worker is gone, and with it what it had loaded.
     pub fn worker_down(&mut self) {
         self.worker_up = false;
         self.loading = None;
+        for entry in self.entries.values_mut() {
+            entry.answered = false;
+            if let Some((loaded, _)) = entry.serving.take() {
+                entry.lost = Some(loaded.digest);
+            }
+        }
+    }
+
+    /// A load whose answer is overdue: to be answered by an error.
+    pub fn overdue(&self, now: Instant) -> Option<(PluginName, u64)> {
+        let (plugin, generation, limit) = self.loading.as_ref()?;
+        (*limit <= now).then(|| (plugin.clone(), *generation))
     }
 
     /// The next load, if one is due and none is under way.
     pub fn poll(&mut self, now: Instant) -> Option<Load> {
-        if let Some((plugin, generation, limit)) = self.loading.clone() {
-            if now < limit {
-                return None;
-            }
-            self.on_loaded(
-                &plugin,
-                generation,
-                Err("the worker did not answer in time".into()),
-                now,
-            );
-        }
-        if !self.worker_up {
+        if !self.worker_up || self.loading.is_some() {
             return None;
         }
         let due = |entry: &Entry| entry.load_at.is_some_and(|at| at <= now);
@@ -121,7 +142,7 @@ impl Catalog {
         let path = entry.path.clone()?;
         self.generation += 1;
         self.loading = Some((plugin.clone(), self.generation, now + LOAD_LIMIT));
-        let fallback = entry.serving.as_ref().map(|(loaded, _)| loaded.digest.clone());
+        let fallback = entry.serves().or(entry.lost.as_deref()).map(str::to_owned);
         Some(Load {
             plugin: plugin.clone(),
             generation: self.generation,
@@ -145,17 +166,16 @@ impl Catalog {
         match result {
             Ok(loaded) => {
                 entry.error.clone_from(&loaded.refused);
-                let same = entry
-                    .serving
-                    .as_ref()
-                    .is_some_and(|(old, _)| old.digest == loaded.digest);
+                let running = entry.serves() == Some(&loaded.digest);
+                let same = running || entry.lost.as_ref() == Some(&loaded.digest);
+                entry.lost = None;
                 let bad = loaded.refused.clone();
                 let line = format!(
                     "{} serves, loaded in {} ms",
                     short(&loaded.digest),
                     loaded.took.as_millis()
                 );
-                if !same {
+                if !running {
                     entry.serving = Some((loaded, now));
                 }
                 match bad {
@@ -186,7 +206,7 @@ impl Catalog {
         self.entries.values().filter_map(|entry| entry.load_at).min()
     }
 
-    /// Whether checks of this plugin may begin: a load was answered, well or badly.
+    /// Whether calls of this plugin may begin: the worker is up and answered a load of it, well or badly.
     pub fn answered(&self, plugin: &PluginName) -> bool {
         self.entries.get(plugin).is_some_and(|entry| entry.answered)
     }
@@ -196,7 +216,7 @@ impl Catalog {
         let entry_status = |(plugin, entry): (&PluginName, &Entry)| PluginStatus {
             name: plugin.to_string(),
             path: entry.path.as_ref().map(|path| path.display().to_string()),
-            digest: entry.serving.as_ref().map(|(loaded, _)| loaded.digest.clone()),
+            digest: entry.serves().map(str::to_owned),
             loaded_ms: entry
                 .serving
                 .as_ref()

@@ -7,14 +7,11 @@ use crate::config::service::{ServiceConfig, ServiceKind};
 use crate::control::ServiceAction;
 use crate::service::failure::{Class, classify_nginx, telling_line};
 use crate::service::restart::{Decision, Restarts};
+use crate::service::testing::{being_tested, broken};
 use crate::time::Instant;
 
 /// A start that is not ready after this has failed (N3).
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// A hopeless service is tested again this often, and started when the test passes.
-const PROBATION: Duration = Duration::from_secs(10);
-/// A configuration test that has not been answered by then has failed; the hands give up before.
-pub(super) const TEST_LIMIT: Duration = Duration::from_secs(15);
 /// After TERM, before KILL.
 const TERM_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -145,25 +142,6 @@ impl Machine {
         }
     }
 
-    /// It was on its way out of the configuration, and is in it again.
-    pub fn resume(&mut self, config: ServiceConfig, now: Instant, out: &mut Vec<Action>) {
-        self.config = config;
-        self.answer(Err("it is in the configuration again and goes on".into()), out);
-        match self.state {
-            State::Spawning { .. } => self.state = State::Spawning { wanted: true },
-            State::Stopping { pid, next, at, .. } => {
-                let then = Then::Again;
-                self.state = State::Stopping { pid, next, at, then };
-            }
-            State::Stopped => self.wait(now, "in the configuration again", now),
-            State::Starting { .. }
-            | State::Up { .. }
-            | State::Waiting { .. }
-            | State::Broken { .. }
-            | State::GaveUp => {}
-        }
-    }
-
     /// Acts on deadlines.
     pub fn poll(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.reloading.is_some_and(|limit| limit <= now) {
@@ -185,11 +163,9 @@ impl Machine {
             }
             State::Broken { test_at, testing } if test_at <= now => {
                 if testing {
-                    self.test_later(now);
+                    self.state = broken(now);
                 } else {
-                    let test_at = now + TEST_LIMIT;
-                    let testing = true;
-                    self.state = State::Broken { test_at, testing };
+                    self.state = being_tested(now);
                     out.push(Action::Test);
                 }
             }
@@ -305,35 +281,6 @@ impl Machine {
         }
     }
 
-    /// The configuration test has ended.
-    pub fn on_tested(&mut self, result: Result<(), String>, now: Instant, out: &mut Vec<Action>) {
-        let reloading = self.reloading.take().is_some();
-        match (&self.state, result) {
-            (State::Up { pid }, Ok(())) if reloading => {
-                out.push(Action::Signal(*pid, Signal::Reload));
-                let done = "configuration tested, reload signalled".to_owned();
-                out.push(Action::Say(done.clone(), false));
-                self.answer(Ok(done), out);
-            }
-            (State::Up { .. }, Err(why)) if reloading => {
-                let refused = format!("reload refused, the old configuration serves on: {why}");
-                out.push(Action::Say(refused.clone(), true));
-                self.answer(Err(refused), out);
-            }
-            (State::Broken { testing: true, .. }, Ok(())) => {
-                out.push(Action::Say("configuration test passes again".into(), false));
-                self.restarts.forget();
-                self.wait(now, "configuration test passes again", now);
-            }
-            (State::Broken { testing: true, .. }, Err(why)) => {
-                self.cause = why;
-                self.test_later(now);
-            }
-            // Nobody waits for it any more.
-            (_, Ok(()) | Err(_)) => {}
-        }
-    }
-
     /// A death or a failed start: wait, give up, or call it hopeless.
     fn failed(&mut self, class: Class, why: String, uptime: Duration, now: Instant, out: &mut Vec<Action>) {
         self.down_since.get_or_insert(now);
@@ -341,8 +288,7 @@ impl Machine {
             self.answer(Err(format!("not reloaded: {why}")), out);
         }
         if class.hopeless() {
-            self.rest(State::GaveUp, format!("{} error: {why}", class.word()), now);
-            self.test_later(now);
+            self.rest(broken(now), format!("{} error: {why}", class.word()), now);
             out.push(Action::Say(format!("cannot start, {}", self.cause), true));
             self.answer(Err(self.cause.clone()), out);
             return;
@@ -407,12 +353,6 @@ impl Machine {
         self.interrupted = false;
         self.down_since.get_or_insert(now);
         self.go(state, now);
-    }
-
-    fn test_later(&mut self, now: Instant) {
-        let test_at = now + PROBATION;
-        let testing = false;
-        self.state = State::Broken { test_at, testing };
     }
 
     pub(super) fn go(&mut self, state: State, now: Instant) {

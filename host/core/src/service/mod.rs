@@ -4,4 +4,5 @@ pub mod failure;
 pub mod machine;
 pub mod operator;
 pub mod restart;
+pub mod testing;
 pub mod view;

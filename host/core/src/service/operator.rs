@@ -1,7 +1,9 @@
 //! What operators do to a service; each request is answered exactly once.
 
+use crate::config::service::ServiceConfig;
 use crate::control::ServiceAction;
-use crate::service::machine::{Action, Machine, Signal, State, TEST_LIMIT, Then};
+use crate::service::machine::{Action, Machine, Signal, State, Then};
+use crate::service::testing::TEST_LIMIT;
 use crate::time::Instant;
 
 impl Machine {
@@ -60,7 +62,10 @@ impl Machine {
 
     /// Ends it and keeps it ended.
     pub fn stop(&mut self, why: &str, now: Instant, out: &mut Vec<Action>) {
-        if self.ticket.is_some_and(|(_, action)| action != ServiceAction::Stop) {
+        if self
+            .ticket
+            .is_some_and(|(_, action)| action != ServiceAction::Stop)
+        {
             self.answer(Err(why.into()), out);
         }
         self.reloading = None;
@@ -90,6 +95,25 @@ impl Machine {
     pub fn hurry(&mut self, now: Instant, out: &mut Vec<Action>) {
         if let State::Stopping { pid, next, then, .. } = self.state {
             self.stop_process(pid, next, then, now, out);
+        }
+    }
+
+    /// It was on its way out of the configuration, and is in it again.
+    pub fn resume(&mut self, config: ServiceConfig, now: Instant, out: &mut Vec<Action>) {
+        self.config = config;
+        self.answer(Err("it is in the configuration again and goes on".into()), out);
+        match self.state {
+            State::Spawning { .. } => self.state = State::Spawning { wanted: true },
+            State::Stopping { pid, next, at, .. } => {
+                let then = Then::Again;
+                self.state = State::Stopping { pid, next, at, then };
+            }
+            State::Stopped => self.wait(now, "in the configuration again", now),
+            State::Starting { .. }
+            | State::Up { .. }
+            | State::Waiting { .. }
+            | State::Broken { .. }
+            | State::GaveUp => {}
         }
     }
 }

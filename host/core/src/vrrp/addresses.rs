@@ -1,4 +1,4 @@
-//! Keeps wish and kernel together for one router's addresses: add, remove, retry, restore what others deleted.
+//! Keeps wish and kernel together for one router's addresses: add, remove, retry, undo what others changed.
 
 use std::time::Duration;
 
@@ -6,8 +6,12 @@ use crate::time::Instant;
 
 /// Wait before trying again after the kernel refused.
 const RETRY: Duration = Duration::from_secs(1);
-/// An address removed by others is restored at once, but no more often than this.
+/// A change that the kernel has not answered by then is made again.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// What others changed is undone at once, but no more often than this.
 const RESTORE_LIMIT: Duration = Duration::from_millis(100);
+/// The kernel's own list may lag behind its answer by so much.
+const LIST_LAG: Duration = Duration::from_millis(500);
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,31 +22,76 @@ pub enum Step {
     Remove,
 }
 
+/// What the kernel's own list holds of the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// All of them.
+    All,
+    /// Some.
+    Some,
+    /// None.
+    None,
+}
+
+/// What somebody else did to the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meddling {
+    /// Put one on.
+    Added,
+    /// Took one off.
+    Removed,
+}
+
+/// Steps that the kernel has not answered yet; it answers in order, so only the last answer counts.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    step: Step,
+    unanswered: u32,
+    limit: Instant,
+}
+
 /// The addresses of one router.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
     wanted: bool,
-    /// What the kernel confirmed last; `None` before the first answer.
+    /// What is known to be; `None` before the first answer.
     present: Option<bool>,
-    /// The step the kernel has not answered yet.
-    pending: Option<Step>,
+    /// The kernel's list agreed with the wish since the last step: if it differs later, someone else did that.
+    witnessed: bool,
+    pending: Option<Pending>,
     retry: Option<Instant>,
     last_restore: Option<Instant>,
     error: Option<String>,
 }
 
 impl Addresses {
-    /// The router became master, or stopped being it. Returns the step to take.
-    pub fn want(&mut self, wanted: bool) -> Step {
+    /// The router became master, or is not. Returns the step to take, if it is not taken already.
+    pub fn want(&mut self, wanted: bool, now: Instant) -> Option<Step> {
+        let under_way = self
+            .pending
+            .is_some_and(|pending| pending.step == step_to(wanted));
+        let done = self.wanted == wanted && (self.settled() || under_way);
         self.wanted = wanted;
-        self.retry = None;
-        self.begin()
+        (!done).then(|| self.begin(now))
+    }
+
+    /// The list of addresses is another one; `removal`: what is no longer in it is being removed, which the kernel
+    /// will answer as well. Returns the step to take.
+    pub fn replaced(&mut self, removal: bool, now: Instant) -> Option<Step> {
+        let step = self.wanted.then(|| self.begin(now));
+        if let Some(pending) = &mut self.pending {
+            pending.unanswered += u32::from(removal);
+        }
+        step
     }
 
     /// The kernel answered. `true`: the addresses have just appeared.
     pub fn done(&mut self, step: Step, result: Result<(), String>, now: Instant) -> bool {
-        let stale = self.pending != Some(step);
-        if stale {
+        let Some(pending) = &mut self.pending else {
+            return false;
+        };
+        pending.unanswered = pending.unanswered.saturating_sub(1);
+        if pending.unanswered > 0 || pending.step != step {
             return false;
         }
         self.pending = None;
@@ -60,37 +109,65 @@ impl Addresses {
         }
     }
 
-    /// The kernel's own list changed; `all_there` says whether it holds every address. `true`: one was taken away.
-    pub fn seen(&mut self, all_there: bool, now: Instant) -> bool {
-        let lost = self.wanted && self.present == Some(true) && !all_there && self.pending.is_none();
-        if lost && self.retry.is_none() {
-            self.retry = Some(
-                self.last_restore
-                    .map_or(now, |last| (last + RESTORE_LIMIT).max(now)),
-            );
-            self.last_restore = self.retry;
-            self.present = Some(false);
+    /// The kernel's own list, as it is now; tells what someone else did, which is undone at the next `poll`.
+    pub fn seen(&mut self, listed: Listed, now: Instant) -> Option<Meddling> {
+        let agrees = listed == if self.wanted { Listed::All } else { Listed::None };
+        if agrees {
+            self.witnessed = true;
+            return None;
         }
-        lost
+        if self.pending.is_some() || self.retry.is_some() || !self.settled() {
+            return None;
+        }
+        if !self.witnessed {
+            // News of before the last answer, most likely; made sure of a little later.
+            self.retry = Some(now + LIST_LAG);
+            return None;
+        }
+        let at = self
+            .last_restore
+            .map_or(now, |last| (last + RESTORE_LIMIT).max(now));
+        self.retry = Some(at);
+        self.last_restore = self.retry;
+        self.present = Some(!self.wanted);
+        Some(if self.wanted {
+            Meddling::Removed
+        } else {
+            Meddling::Added
+        })
     }
 
     /// A step whose time has come.
     pub fn poll(&mut self, now: Instant) -> Option<Step> {
-        if self.retry.is_none_or(|at| at > now) {
+        if self.deadline().is_none_or(|at| at > now) {
             return None;
         }
-        self.retry = None;
-        Some(self.begin())
+        if self.pending.is_some() {
+            let limit = ANSWER_LIMIT.as_secs();
+            self.error = Some(format!("the kernel did not answer within {limit} s"));
+        } else if self.settled() && self.witnessed {
+            // The list came right by itself.
+            self.retry = None;
+            self.error = None;
+            return None;
+        }
+        self.pending = None;
+        Some(self.begin(now))
     }
 
     /// When to ask again.
     pub fn deadline(&self) -> Option<Instant> {
-        self.retry
+        self.retry.or_else(|| self.pending.map(|pending| pending.limit))
     }
 
     /// Whether the kernel has confirmed what is wanted.
     pub fn settled(&self) -> bool {
-        self.present == Some(self.wanted)
+        self.pending.is_none() && self.present == Some(self.wanted)
+    }
+
+    /// Whether they are wanted on this node.
+    pub fn wanted(&self) -> bool {
+        self.wanted
     }
 
     /// Whether the kernel holds them.
@@ -103,9 +180,19 @@ impl Addresses {
         self.error.as_deref()
     }
 
-    fn begin(&mut self) -> Step {
-        let step = if self.wanted { Step::Add } else { Step::Remove };
-        self.pending = Some(step);
+    fn begin(&mut self, now: Instant) -> Step {
+        let step = step_to(self.wanted);
+        self.retry = None;
+        self.witnessed = false;
+        self.pending = Some(Pending {
+            step,
+            unanswered: self.pending.map_or(0, |pending| pending.unanswered) + 1,
+            limit: now + ANSWER_LIMIT,
+        });
         step
     }
+}
+
+fn step_to(wanted: bool) -> Step {
+    if wanted { Step::Add } else { Step::Remove }
 }

@@ -65,21 +65,21 @@ pub struct Machine {
     version: Version,
     interval: AdvertInterval,
     preempt: Preempt,
-    state: VrrpState,
-    priority: Priority,
-    primary: Option<Ipv4Addr>,
+    pub(super) state: VrrpState,
+    pub(super) priority: Priority,
+    pub(super) primary: Option<Ipv4Addr>,
     /// The master's interval (R-6.1-4); used in Backup only.
-    learned: AdvertInterval,
+    pub(super) learned: AdvertInterval,
     /// Advert timer in Master, Master_Down in Backup, none elsewhere (S5).
-    timer: Option<Instant>,
+    pub(super) timer: Option<Instant>,
     /// In Backup: when the timer was started, and whether the master has given up.
     base: (Instant, bool),
     /// When the first worse advert was heard, for `preempt delay`.
     worse_since: Option<Instant>,
     reasserted: Option<Instant>,
-    heard: Option<Heard>,
-    since: Instant,
-    cause: String,
+    pub(super) heard: Option<Heard>,
+    pub(super) since: Instant,
+    pub(super) cause: String,
 }
 
 impl Machine {
@@ -191,50 +191,6 @@ impl Machine {
         self.enter(VrrpState::Stopped, why.into(), now, out);
     }
 
-    /// When to call `on_time`, and why.
-    pub fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let why = if self.state == VrrpState::Master {
-            "advert"
-        } else {
-            "master down"
-        };
-        self.timer.map(|at| (at, why))
-    }
-
-    /// The state.
-    pub fn state(&self) -> VrrpState {
-        self.state
-    }
-
-    /// Since when.
-    pub fn since(&self) -> Instant {
-        self.since
-    }
-
-    /// Why.
-    pub fn cause(&self) -> &str {
-        &self.cause
-    }
-
-    /// The priority that adverts carry.
-    pub fn priority(&self) -> Priority {
-        self.priority
-    }
-
-    /// The address that adverts come from.
-    pub fn primary(&self) -> Option<Ipv4Addr> {
-        self.primary
-    }
-
-    /// The master last heard, unless it is this node.
-    pub fn heard(&self) -> Option<Heard> {
-        if self.state == VrrpState::Master {
-            None
-        } else {
-            self.heard
-        }
-    }
-
     /// Leaving Init or Fault.
     fn start(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.heard = None;
@@ -311,6 +267,9 @@ impl Machine {
             if self.version == Version::V3 {
                 self.learned = advert.interval;
             }
+            // One last word lets the survivor of a split hear that there was another master, and announce the
+            // addresses again (L3; keepalived: `vrrp_higher_prio_send_advert`).
+            out.push(Action::Send(self.priority.get()));
             out.push(Action::Release);
             let cause = format!(
                 "{source} is better: priority {} against {}{}",
@@ -379,25 +338,5 @@ impl Machine {
         let (start, goodbye) = self.base;
         let wait = if goodbye { skew } else { master_down };
         self.timer = Some((start + wait(self.version, self.priority, self.learned)).max(now));
-    }
-
-    fn takeover_cause(&self, now: Instant) -> String {
-        match self.heard {
-            None => "no master heard".into(),
-            Some(Heard {
-                source, priority: 0, ..
-            }) => format!("{source} resigned"),
-            Some(Heard { source, priority, at }) => {
-                let silence = now.since(at).as_millis();
-                if priority < self.priority.get() && now.since(at) < self.learned.duration() * 2 {
-                    format!(
-                        "{source} is worse: priority {priority} against {}",
-                        self.priority.get()
-                    )
-                } else {
-                    format!("{source} silent for {silence} ms")
-                }
-            }
-        }
     }
 }

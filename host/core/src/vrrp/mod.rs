@@ -5,3 +5,4 @@ pub mod addresses;
 pub mod announcer;
 pub mod machine;
 pub mod timing;
+pub mod view;

@@ -29,7 +29,9 @@ impl Host for Session {
 
     fn instance_state(&mut self, instance: String) -> Option<types::VrrpState> {
         let mut routers = self.scope.facts.routers.iter();
-        routers.find(|(name, _)| name.as_str() == instance).map(|(_, state)| (*state).into())
+        routers
+            .find(|(name, _)| name.as_str() == instance)
+            .map(|(_, state)| (*state).into())
     }
 }
 

@@ -21,7 +21,9 @@ impl Host for Session {
     }
 
     async fn read(&mut self, path: String, max: u32) -> Result<Vec<u8>, Error> {
-        self.scope.look_at(path, move |path| read(path, READ_MAX.min(max.into()))).await
+        self.scope
+            .look_at(path, move |path| read(path, READ_MAX.min(max.into())))
+            .await
     }
 }
 
@@ -48,13 +50,20 @@ fn stat(path: &str) -> Result<Info, Error> {
     };
     let modified = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let modified_ms = u64::try_from(modified.as_millis()).unwrap_or(u64::MAX);
-    Ok(Info { kind, size: found.len(), modified_ms })
+    Ok(Info {
+        kind,
+        size: found.len(),
+        modified_ms,
+    })
 }
 
 fn read(path: &str, max: u64) -> Result<Vec<u8>, Error> {
     // A pipe without a writer must not hold the thread.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file: File = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let file: File = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(Error::Io("not a regular file".into()));
     }
@@ -69,6 +78,10 @@ fn read(path: &str, max: u64) -> Result<Vec<u8>, Error> {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound { Self::NotFound } else { Self::Io(error.to_string()) }
+        if error.kind() == io::ErrorKind::NotFound {
+            Self::NotFound
+        } else {
+            Self::Io(error.to_string())
+        }
     }
 }

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
+use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +26,8 @@ use crate::scope::Scope;
 
 /// Most of a body that a plugin is given.
 const BODY_MAX: usize = 64 << 10;
+/// Most of an answer's head.
+const HEAD_MAX: usize = 64 << 10;
 /// What this client calls itself.
 const AGENT: &str = concat!("standfast/", env!("CARGO_PKG_VERSION"));
 
@@ -46,7 +51,9 @@ impl Request {
         body: Vec<u8>,
     ) -> Result<Self, Error> {
         let bad = |what: &str| Error::Other(format!("{what} in {url:?}"));
-        let uri: Uri = url.parse().map_err(|error| Error::Other(format!("{error} in {url:?}")))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|error| Error::Other(format!("{error} in {url:?}")))?;
         let tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
@@ -57,7 +64,9 @@ impl Request {
             return Err(bad("a user name has no place"));
         }
         let method = method.to_ascii_uppercase();
-        let method = method.parse().map_err(|_| Error::Other(format!("no method: {method:?}")))?;
+        let method = method
+            .parse()
+            .map_err(|_| Error::Other(format!("no method: {method:?}")))?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         Ok(Self {
             method,
@@ -72,11 +81,24 @@ impl Request {
 
     /// What must be granted.
     pub(crate) fn want(&self) -> Want<'_> {
-        Want::Http { tls: self.tls, host: &self.host, port: self.port, path: self.target.path() }
+        Want::Http {
+            tls: self.tls,
+            host: &self.host,
+            port: self.port,
+            path: self.target.path(),
+        }
     }
 
-    fn bare_host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+    /// Whom the certificate must name: the `Host` header, so that a virtual host can be asked at any address.
+    fn server_name(&self) -> String {
+        let header = self
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+        let host = header
+            .as_ref()
+            .map_or(self.host.as_str(), |authority| authority.host());
+        host.trim_start_matches('[').trim_end_matches(']').to_owned()
     }
 }
 
@@ -102,19 +124,27 @@ fn fields(given: Vec<(String, String)>, authority: &str) -> Result<HeaderMap, Er
 /// Asks and reads the answer; the caller keeps the time.
 pub(crate) async fn exchange(scope: &Scope, request: Request, until: Instant) -> Result<Response, Error> {
     let begun = Instant::now();
-    let stream = scope.connect(request.want(), &request.host, request.port, until).await?;
+    let stream = scope
+        .connect(request.want(), &request.host, request.port, until)
+        .await?;
     drop(stream.set_nodelay(true));
     let connect_us = micros(begun.elapsed());
     let mut response = if request.tls {
         let connector = TlsConnector::from(scope.shared.tls.client()?);
-        let name = ServerName::try_from(request.bare_host().to_owned());
+        let name = ServerName::try_from(request.server_name());
         let name = name.map_err(|error| Error::Tls(error.to_string()))?;
-        let stream = connector.connect(name, stream).await.map_err(|error| Error::Tls(error.to_string()))?;
+        let stream = connector
+            .connect(name, stream)
+            .await
+            .map_err(|error| Error::Tls(error.to_string()))?;
         converse(stream, request).await?
     } else {
         converse(stream, request).await?
     };
-    response.timing = Timing { connect_us, total_us: micros(begun.elapsed()) };
+    response.timing = Timing {
+        connect_us,
+        total_us: micros(begun.elapsed()),
+    };
     Ok(response)
 }
 
@@ -126,17 +156,32 @@ where
     *message.method_mut() = request.method;
     *message.uri_mut() = request.target;
     *message.headers_mut() = request.headers;
-    let (mut sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_MAX)
+        .handshake(TokioIo::new(stream))
+        .await?;
     // Ends with this function, however that ends.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let (head, body) = sender.send_request(message).await?.into_parts();
     let (body, truncated) = collect(body).await?;
     let headers = head.headers.iter().map(|(name, value)| {
-        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        (
+            name.as_str().to_owned(),
+            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        )
     });
-    let timing = Timing { connect_us: 0, total_us: 0 };
-    Ok(Response { status: head.status.as_u16(), headers: headers.collect(), body, truncated, timing })
+    let timing = Timing {
+        connect_us: 0,
+        total_us: 0,
+    };
+    Ok(Response {
+        status: head.status.as_u16(),
+        headers: headers.collect(),
+        body,
+        truncated,
+        timing,
+    })
 }
 
 async fn collect(mut incoming: Incoming) -> Result<(Vec<u8>, bool), Error> {
@@ -170,7 +215,11 @@ fn client() -> Result<Arc<ClientConfig>, String> {
     if roots.is_empty() {
         return Err("this host has no certificate authorities; install the package ca-certificates".into());
     }
-    Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
+    Ok(Arc::new(
+        ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    ))
 }
 
 impl From<hyper::Error> for Error {

@@ -16,6 +16,8 @@ impl Host for Session {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        self.scope.subject.log(self.scope.facts.grants.log_per_second, level, &message);
+        self.scope
+            .subject
+            .log(self.scope.facts.grants.log_per_second, level, &message);
     }
 }

@@ -20,9 +20,14 @@ impl Host for Session {
             return Err(Error::Denied);
         }
         let begun = Instant::now();
-        self.scope.connect(want, &host, port, self.scope.until(timeout_ms)).await?;
+        self.scope
+            .connect(want, &host, port, self.scope.until(timeout_ms))
+            .await?;
         let connect_us = micros(begun.elapsed());
-        Ok(Timing { connect_us, total_us: connect_us })
+        Ok(Timing {
+            connect_us,
+            total_us: connect_us,
+        })
     }
 
     async fn http(
@@ -73,7 +78,11 @@ impl Scope {
 
     async fn resolve(&self, want: Want<'_>, name: &str, until: Instant) -> Result<Vec<IpAddr>, Error> {
         let question = name.to_owned();
-        let lookup = move || (question.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        let lookup = move || {
+            (question.as_str(), 0)
+                .to_socket_addrs()
+                .map(Iterator::collect::<Vec<_>>)
+        };
         let found = self.subject.blocking(until, lookup).await.ok_or(Error::Timeout)?;
         let found = found.map_err(|_| Error::NameUnresolved)?;
         let addresses: Vec<IpAddr> = found.iter().map(|found| found.ip().to_canonical()).collect();

@@ -27,16 +27,29 @@ impl Host for Session {
         }
         let unread = || Error::Io("/proc does not answer".into());
         let all = self.scope.look_around().await.ok_or_else(unread)??;
-        let mut found: Vec<Process> = all.iter().filter(|process| process.comm == comm).cloned().collect();
+        let mut found: Vec<Process> = all
+            .iter()
+            .filter(|process| process.comm == comm)
+            .cloned()
+            .collect();
         let with_owner = move || {
             found.retain_mut(|process| owner(process.pid).map(|uid| process.uid = uid).is_some());
             found
         };
-        self.scope.subject.blocking(self.scope.reach, with_owner).await.ok_or_else(unread)
+        self.scope
+            .subject
+            .blocking(self.scope.reach, with_owner)
+            .await
+            .ok_or_else(unread)
     }
 
     async fn alive(&mut self, pid: u32, start_time: u64) -> bool {
-        let found = self.scope.subject.blocking(self.scope.reach, move || stat(pid)).await.flatten();
+        let found = self
+            .scope
+            .subject
+            .blocking(self.scope.reach, move || stat(pid))
+            .await
+            .flatten();
         found.is_some_and(|process| {
             process.start_time == start_time
                 && !matches!(process.state, RunState::Zombie | RunState::Dead)
@@ -96,7 +109,14 @@ fn parse(pid: u32, stat: &[u8]) -> Option<Process> {
     };
     let ppid = fields.next()?.parse().ok()?;
     let start_time = fields.nth(17)?.parse().ok()?;
-    Some(Process { pid, ppid, uid: 0, comm: comm.to_owned(), state, start_time })
+    Some(Process {
+        pid,
+        ppid,
+        uid: 0,
+        comm: comm.to_owned(),
+        state,
+        start_time,
+    })
 }
 
 /// Real user id; the owner of /proc/PID is root for a process that may not be dumped.
@@ -115,7 +135,10 @@ mod tests {
     fn a_command_name_may_hold_brackets_and_blanks() {
         let stat = b"7 (a) b (c) T 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
         let process = parse(7, stat).unwrap();
-        assert_eq!((process.comm.as_str(), process.ppid, process.start_time), ("a) b (c", 3, 4711));
+        assert_eq!(
+            (process.comm.as_str(), process.ppid, process.start_time),
+            ("a) b (c", 3, 4711)
+        );
         assert!(matches!(process.state, RunState::Stopped));
     }
 

@@ -1,0 +1,112 @@
+//! Lets routers and services act, and turns what they want into commands and records.
+
+use crate::command::{Command, Record};
+use crate::engine::Engine;
+use crate::engine::router::{Deeds, Router};
+use crate::health::check::Flip;
+use crate::ids::{CheckName, RouterName, ServiceName, VrrpState};
+use crate::plugin::call::NotifyEvent;
+use crate::service::machine::{Action as ServiceAction, Machine as Service};
+use crate::time::Instant;
+
+impl Engine {
+    /// Lets a router act, and carries out what it wants.
+    pub(super) fn with_router(
+        &mut self,
+        name: &RouterName,
+        now: Instant,
+        act: impl FnOnce(&mut Router, &mut Deeds),
+    ) {
+        let Some(router) = self.routers.get_mut(name) else {
+            return;
+        };
+        let mut deeds = Deeds::default();
+        act(router, &mut deeds);
+        let priority = router.machine.priority().get();
+        self.commands.extend(deeds.commands);
+        for change in deeds.moves {
+            self.event_id += 1;
+            let event = NotifyEvent {
+                id: self.event_id,
+                router: name.clone(),
+                was: change.from,
+                now: change.to,
+                priority,
+                at_ms: 0,
+                attrs: vec![
+                    ("node".into(), self.config.node.to_string()),
+                    ("cause".into(), change.cause.clone()),
+                ],
+            };
+            for hook in self.hooks.values_mut().filter(|hook| hook.wants(name, change.to)) {
+                hook.push(event.clone(), now);
+            }
+            self.commands.push_back(Command::Record(Record {
+                at: now,
+                kind: "vrrp",
+                subject: name.to_string(),
+                moved: Some((change.from, change.to)),
+                message: change.cause,
+                warning: change.to == VrrpState::Fault,
+            }));
+        }
+    }
+
+    /// Lets a service act, and carries out what it wants.
+    pub(super) fn with_service(
+        &mut self,
+        name: &ServiceName,
+        now: Instant,
+        act: impl FnOnce(&mut Service, &mut Vec<ServiceAction>),
+    ) {
+        let Some(machine) = self.services.get_mut(name) else {
+            return;
+        };
+        let mut out = Vec::new();
+        act(machine, &mut out);
+        let config = machine.config().clone();
+        for action in out {
+            let command = match action {
+                ServiceAction::Start => Command::StartService(config.clone()),
+                ServiceAction::Test => Command::TestService(config.clone()),
+                ServiceAction::Signal(pid, signal) => Command::SignalService {
+                    service: name.clone(),
+                    pid,
+                    signal,
+                },
+                ServiceAction::Answer(ticket, result) => Command::Answer { ticket, result },
+                ServiceAction::Say(message, warning) => {
+                    self.record("service", name.as_str(), message, warning, now);
+                    continue;
+                }
+            };
+            self.commands.push_back(command);
+        }
+    }
+
+    pub(super) fn record_flip(&mut self, check: &CheckName, flip: Option<Flip>, now: Instant) {
+        if let Some(Flip { good, why }) = flip {
+            let message = format!("{}: {why}", if good { "up" } else { "down" });
+            self.record("check", check.as_str(), message, !good, now);
+        }
+    }
+
+    pub(super) fn record(
+        &mut self,
+        kind: &'static str,
+        subject: &str,
+        message: String,
+        warning: bool,
+        now: Instant,
+    ) {
+        let subject = subject.to_owned();
+        self.commands.push_back(Command::Record(Record {
+            at: now,
+            kind,
+            subject,
+            moved: None,
+            message,
+            warning,
+        }));
+    }
+}

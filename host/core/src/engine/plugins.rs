@@ -1,0 +1,168 @@
+//! Everything that plugins do: the worker comes and goes, files are loaded, checks run, hooks are told.
+
+use std::collections::BTreeMap;
+
+use crate::command::Command;
+use crate::engine::Engine;
+use crate::engine::router::Router;
+use crate::health::check::Check;
+use crate::ids::{PluginName, RouterName};
+use crate::plugin::call::{CheckCall, NotifyCall};
+use crate::plugin::catalog::Load;
+use crate::plugin::channel::{LoadPlugin, LoadedPlugin};
+use crate::time::Instant;
+
+impl Engine {
+    pub(super) fn on_worker_up(&mut self, engine: String, now: Instant) {
+        self.worker.up = true;
+        self.worker.engine = Some(engine);
+        self.catalog.worker_up(now);
+        // Those without a file have nothing to wait for.
+        for plugin in self.config.plugins() {
+            self.release_checks(&plugin, now);
+        }
+    }
+
+    pub(super) fn on_worker_down(&mut self, why: String, now: Instant) {
+        if self.worker.up {
+            self.worker.restarts += 1;
+        }
+        self.worker.up = false;
+        let message = format!("ended: {why}; it is started again");
+        self.worker.error = Some(why);
+        self.catalog.worker_down();
+        self.record("worker", "worker", message, true, now);
+        let mut flipped = Vec::new();
+        for (name, check) in &mut self.checks {
+            flipped.extend(check.worker_died(now).map(|flip| (name.clone(), flip)));
+        }
+        for (name, flip) in flipped {
+            self.record_flip(&name, Some(flip), now);
+        }
+        for hook in self.hooks.values_mut() {
+            hook.worker_died(now);
+        }
+    }
+
+    pub(super) fn on_plugin_loaded(
+        &mut self,
+        plugin: &PluginName,
+        generation: u64,
+        result: Result<LoadedPlugin, String>,
+        now: Instant,
+    ) {
+        let line = self.catalog.on_loaded(plugin, generation, result, now);
+        if let Some((message, warning)) = line {
+            self.record("plugin", plugin.as_str(), message, warning, now);
+        }
+        self.release_checks(plugin, now);
+    }
+
+    /// A check may begin once a load of its plugin was answered, well or badly.
+    pub(super) fn release_checks(&mut self, plugin: &PluginName, now: Instant) {
+        if !self.catalog.answered(plugin) {
+            return;
+        }
+        for check in self
+            .checks
+            .values_mut()
+            .filter(|check| check.config().plugin == *plugin)
+        {
+            check.plugin_ready(now);
+            check.worker_returned();
+        }
+    }
+
+    pub(super) fn tick_catalog(&mut self, now: Instant) {
+        if let Some((plugin, generation)) = self.catalog.overdue(now) {
+            let late = Err("the worker did not answer in time".into());
+            self.on_plugin_loaded(&plugin, generation, late, now);
+        }
+        if let Some(load) = self.catalog.poll(now) {
+            let load = self.load(load);
+            self.commands.push_back(Command::Load(load));
+        }
+    }
+
+    pub(super) fn tick_checks(&mut self, now: Instant) {
+        let mut flipped = Vec::new();
+        for (name, check) in &mut self.checks {
+            let mut flips = Vec::new();
+            if let Some(run) = check.poll(now, &mut flips) {
+                let call = check_call(check, run, &self.routers);
+                self.commands.push_back(Command::Check(call));
+            }
+            flipped.extend(flips.into_iter().map(|flip| (name.clone(), flip)));
+        }
+        for (name, flip) in flipped {
+            self.record_flip(&name, Some(flip), now);
+        }
+    }
+
+    /// Hooks wait for the worker: a delivery to nobody would only use up attempts.
+    pub(super) fn tick_hooks(&mut self, now: Instant) {
+        let catalog = &self.catalog;
+        for hook in self
+            .hooks
+            .values_mut()
+            .filter(|hook| catalog.answered(&hook.config().plugin))
+        {
+            if let Some(event) = hook.poll(now) {
+                let config = hook.config();
+                self.commands.push_back(Command::Notify(NotifyCall {
+                    notify: config.name.clone(),
+                    plugin: config.plugin.clone(),
+                    timeout: config.timeout,
+                    event,
+                    settings: config.settings.clone(),
+                    grants: config.grants.clone(),
+                }));
+            }
+        }
+    }
+
+    /// When `tick_hooks` has something to do.
+    pub(super) fn hooks_deadline(&self) -> Option<Instant> {
+        let can_be_told = |plugin| self.catalog.answered(plugin);
+        self.hooks
+            .values()
+            .filter(|hook| can_be_told(&hook.config().plugin))
+            .filter_map(|hook| hook.deadline())
+            .min()
+    }
+
+    fn load(&self, load: Load) -> LoadPlugin {
+        let Load {
+            plugin,
+            generation,
+            path,
+            fallback,
+        } = load;
+        let user = self.checks.values().find(|check| check.config().plugin == plugin);
+        let trial = user.map(|check| check_call(check, 0, &self.routers));
+        LoadPlugin {
+            plugin,
+            generation,
+            path,
+            trial,
+            fallback,
+        }
+    }
+}
+
+fn check_call(check: &Check, run: u64, routers: &BTreeMap<RouterName, Router>) -> CheckCall {
+    let config = check.config();
+    CheckCall {
+        check: config.name.clone(),
+        run,
+        plugin: config.plugin.clone(),
+        timeout: config.timeout,
+        previous: check.previous(),
+        settings: config.settings.clone(),
+        grants: config.grants.clone(),
+        routers: routers
+            .iter()
+            .map(|(name, router)| (name.clone(), router.machine.state()))
+            .collect(),
+    }
+}

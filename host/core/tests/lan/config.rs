@@ -1,0 +1,174 @@
+//! Configurations by code, so that scenarios do not depend on the parser.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use standfast_core::config::check::{CheckConfig, OnError};
+use standfast_core::config::file::Config;
+use standfast_core::config::grant::{Grants, Settings};
+use standfast_core::config::notify::NotifyConfig;
+use standfast_core::config::router::{AuthPass, Preempt, RouterConfig, Scope, Track, Tracked, VirtualAddress};
+use standfast_core::config::service::{RestartPolicy, ServiceConfig, ServiceKind};
+use standfast_core::ids::{AdvertInterval, Priority, Version, VrrpState, Weight};
+
+pub(crate) const ETH: &str = "eth1";
+pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
+pub(crate) const ROUTER: &str = "VI_1";
+
+/// A name of any kind.
+pub(crate) fn id<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().expect("a legal name")
+}
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn priority(number: u8) -> Priority {
+    Priority::try_from(number).expect("a legal priority")
+}
+
+pub(crate) fn vip(address: Ipv4Addr) -> VirtualAddress {
+    VirtualAddress {
+        address,
+        prefix: 24,
+        dev: id(ETH),
+        label: None,
+        broadcast: None,
+        scope: Scope::Global,
+    }
+}
+
+/// VRID 51 on `eth1`, version 3, one second, one address, preempting at once.
+pub(crate) fn router(number: u8) -> RouterConfig {
+    RouterConfig {
+        name: id(ROUTER),
+        interface: id(ETH),
+        vrid: 51.try_into().expect("legal"),
+        priority: priority(number),
+        version: Version::V3,
+        interval: AdvertInterval::DEFAULT,
+        auth: None,
+        preempt: Preempt::After(Duration::ZERO),
+        addresses: vec![vip(VIP)],
+        track: Track::default(),
+    }
+}
+
+/// A node with nothing but this router.
+pub(crate) fn config(router: RouterConfig) -> Config {
+    Config {
+        node: id("node"),
+        plugin_dirs: vec![PathBuf::from("/plugins")],
+        services: BTreeMap::new(),
+        checks: BTreeMap::new(),
+        routers: [(router.name.clone(), router)].into(),
+        notifies: BTreeMap::new(),
+    }
+}
+
+/// A node with one router of this priority.
+pub(crate) fn node(number: u8) -> Config {
+    config(router(number))
+}
+
+/// Every second, 500 ms, fast 250 ms, rise 2, fall 3; the plugin has the check's name.
+pub(crate) fn check(name: &str) -> CheckConfig {
+    CheckConfig {
+        name: id(name),
+        plugin: id(name),
+        interval: secs(1),
+        timeout: ms(500),
+        fast: ms(250),
+        rise: 2,
+        fall: 3,
+        weight: None,
+        on_error: OnError::Fail,
+        settings: Settings::new(),
+        grants: Grants::default(),
+    }
+}
+
+/// nginx with the defaults, one second of `takeover-after`.
+pub(crate) fn service(name: &str) -> ServiceConfig {
+    ServiceConfig {
+        name: id(name),
+        kind: ServiceKind::Nginx,
+        command: vec!["/usr/sbin/nginx".into()],
+        restart: RestartPolicy::default(),
+        takeover_after: secs(1),
+        stop_timeout: secs(30),
+    }
+}
+
+/// A hook for all routers: 5 s, three retries.
+pub(crate) fn hook(name: &str, states: &[VrrpState]) -> NotifyConfig {
+    NotifyConfig {
+        name: id(name),
+        plugin: id(name),
+        states: states.to_vec(),
+        routers: Vec::new(),
+        timeout: secs(5),
+        retry: 3,
+        settings: Settings::new(),
+        grants: Grants::default(),
+    }
+}
+
+/// Adds to a configuration and has its routers track what is added.
+pub(crate) trait With: Sized {
+    fn with_router(self, change: impl Fn(&mut RouterConfig)) -> Self;
+    fn with_check(self, check: CheckConfig) -> Self;
+    fn with_service(self, service: ServiceConfig) -> Self;
+    fn with_hook(self, hook: NotifyConfig) -> Self;
+}
+
+impl With for Config {
+    fn with_router(mut self, change: impl Fn(&mut RouterConfig)) -> Self {
+        self.routers.values_mut().for_each(change);
+        self
+    }
+
+    fn with_check(mut self, check: CheckConfig) -> Self {
+        let (name, weight) = (check.name.clone(), check.weight);
+        self.checks.insert(name.clone(), check);
+        self.with_router(|router| {
+            let name = name.clone();
+            router.track.checks.push(Tracked { name, weight });
+        })
+    }
+
+    fn with_service(mut self, service: ServiceConfig) -> Self {
+        let name = service.name.clone();
+        self.services.insert(name.clone(), service);
+        self.with_router(|router| router.track.services.push(name.clone()))
+    }
+
+    fn with_hook(mut self, hook: NotifyConfig) -> Self {
+        self.notifies.insert(hook.name.clone(), hook);
+        self
+    }
+}
+
+/// A version 2 router as keepalived users have it.
+pub(crate) fn version_2(router: &mut RouterConfig) {
+    router.version = Version::V2;
+    router.auth = Some(AuthPass(*b"123456\0\0"));
+}
+
+pub(crate) fn weight(number: i16) -> Option<Weight> {
+    Some(Weight::try_from(number).expect("a legal weight"))
+}
+
+pub(crate) fn centis(number: u16) -> AdvertInterval {
+    AdvertInterval::from_centis(number).expect("a legal interval")
+}

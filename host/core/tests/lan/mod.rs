@@ -1,0 +1,400 @@
+//! A simulated LAN: real engines, simulated hands, one clock; stepped event by event in time order.
+#![allow(dead_code, reason = "each test binary uses its own part of the LAN")]
+
+pub(crate) mod config;
+pub(crate) mod hands;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use standfast_core::chance::Chance;
+use standfast_core::command::Command;
+use standfast_core::config::file::Config;
+use standfast_core::control::ServiceAction;
+use standfast_core::engine::Engine;
+use standfast_core::event::{Event, Packet};
+use standfast_core::ids::VrrpState;
+use standfast_core::status::{CheckStatus, RouterStatus, ServiceStatus};
+use standfast_core::time::Instant;
+use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
+
+use config::{ETH, ROUTER, VIP, id, ms};
+use hands::{Hands, exited};
+
+/// One node: 10.0.0.(1 + index).
+pub(crate) struct Node {
+    pub(crate) hands: Hands,
+    config: Config,
+    engine: Option<Engine>,
+    /// Grows at each crash, so that what was under way does not reach the next life.
+    life: u32,
+    frozen: bool,
+    /// What arrived while it was frozen.
+    held: Vec<Event>,
+}
+
+/// An advert as it left.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) at: Instant,
+    pub(crate) node: usize,
+    pub(crate) advert: Advert,
+}
+
+/// All nodes and the switch between them.
+pub(crate) struct Lan {
+    pub(crate) now: Instant,
+    nodes: Vec<Node>,
+    /// What is under way, in order of arrival: node, its life, event.
+    under_way: BTreeMap<(Instant, u64), (usize, u32, Event)>,
+    serial: u64,
+    pub(crate) delay: Duration,
+    /// Lost packets per thousand.
+    pub(crate) loss: u64,
+    chance: Chance,
+    /// From, to: nothing gets through.
+    cuts: BTreeSet<(usize, usize)>,
+    pub(crate) sent: Vec<Sent>,
+    /// Who announced each address last.
+    pub(crate) arp: BTreeMap<Ipv4Addr, usize>,
+}
+
+impl Lan {
+    /// Starts nodes at the same moment; each has its link, its plugin files and a worker.
+    pub(crate) fn new(configs: impl IntoIterator<Item = Config>) -> Self {
+        let mut lan = Self::unstarted(configs);
+        for node in 0..lan.nodes.len() {
+            lan.start(node);
+        }
+        lan
+    }
+
+    /// Nodes that are switched off.
+    pub(crate) fn unstarted(configs: impl IntoIterator<Item = Config>) -> Self {
+        let nodes = (1..).zip(configs).map(|(number, config)| Node {
+            hands: Hands::new(Ipv4Addr::new(10, 0, 0, number)),
+            config,
+            engine: None,
+            life: 0,
+            frozen: false,
+            held: Vec::new(),
+        });
+        Self {
+            now: Instant::from_nanos(1_000_000_000),
+            nodes: nodes.collect(),
+            under_way: BTreeMap::new(),
+            serial: 0,
+            delay: Duration::from_micros(100),
+            loss: 0,
+            chance: Chance::new(7),
+            cuts: BTreeSet::new(),
+            sent: Vec::new(),
+            arp: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn start(&mut self, node: usize) {
+        let seed = u64::try_from(node).unwrap();
+        let config = self.nodes[node].config.clone();
+        let plugins = config.plugins();
+        self.nodes[node].engine = Some(Engine::new(config, seed, self.now));
+        self.handle(node, self.nodes[node].hands.link_event());
+        for plugin in plugins {
+            let path = Some(format!("/plugins/{plugin}.wasm").into());
+            self.handle(node, Event::PluginFile { plugin, path });
+        }
+        if self.nodes[node].hands.worker_up {
+            self.later(ms(50), node, Event::WorkerUp("wasmtime".into()));
+        }
+    }
+
+    pub(crate) fn hands(&mut self, node: usize) -> &mut Hands {
+        &mut self.nodes[node].hands
+    }
+
+    pub(crate) fn engine(&self, node: usize) -> &Engine {
+        self.nodes[node].engine.as_ref().expect("it runs")
+    }
+
+    // ---- time
+
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.next().is_some_and(|at| at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Runs until `is` holds; returns how long that took.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, limit: Duration, what: &str, is: impl Fn(&Self) -> bool) -> Duration {
+        let start = self.now;
+        while !is(self) {
+            match self.next() {
+                Some(at) if at <= start + limit => self.step(),
+                _ => panic!("not within {limit:?}: {what}\n{}", self.story()),
+            }
+        }
+        self.now.since(start)
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_master(&mut self, node: usize, limit: Duration) -> Duration {
+        self.wait(limit, &format!("node {node} is the only master"), |lan| {
+            lan.masters() == [node] && lan.owners() == [node]
+        })
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_state(&mut self, node: usize, state: VrrpState, limit: Duration) -> Duration {
+        self.wait(limit, &format!("node {node} is {state}"), |lan| lan.state(node) == state)
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let arrival = self.under_way.keys().next().map(|(at, _)| *at);
+        let deadline = self.alarms().map(|(at, _)| at).min();
+        [arrival, deadline].into_iter().flatten().min()
+    }
+
+    fn alarms(&self) -> impl Iterator<Item = (Instant, usize)> {
+        let awake = self.nodes.iter().enumerate().filter(|(_, node)| !node.frozen);
+        awake.filter_map(|(index, node)| {
+            let (at, _) = node.engine.as_ref()?.poll_timeout(self.now)?;
+            Some((at, index))
+        })
+    }
+
+    /// What has arrived goes first, then the alarms (S10).
+    fn step(&mut self) {
+        let Some(at) = self.next() else { return };
+        self.now = self.now.max(at);
+        let first = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now);
+        if let Some(entry) = first {
+            let (node, life, event) = entry.remove();
+            if self.nodes[node].life != life {
+                return;
+            }
+            if self.nodes[node].frozen {
+                self.nodes[node].held.push(event);
+            } else {
+                self.handle(node, event);
+            }
+            return;
+        }
+        let due: Vec<_> = self.alarms().filter(|(at, _)| *at <= self.now).collect();
+        for (_, node) in due {
+            self.handle(node, Event::Tick);
+        }
+    }
+
+    // ---- events
+
+    /// Tells a node something now, and carries out what it wants.
+    pub(crate) fn handle(&mut self, node: usize, event: Event) {
+        let now = self.now;
+        let it = &mut self.nodes[node];
+        if let Event::ServiceExited { pid, .. } = event {
+            it.hands.alive.take_if(|alive| *alive == pid);
+        }
+        let Some(engine) = &mut it.engine else { return };
+        engine.handle(event, now);
+        while let Some(command) = self.nodes[node].engine.as_mut().and_then(Engine::poll_command) {
+            self.carry_out(node, &command);
+            for (delay, event) in self.nodes[node].hands.perform(command, now) {
+                self.later(delay, node, event);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, command: &Command) {
+        match command {
+            Command::SendAdvert { source, destination, bytes, .. } => {
+                let (advert, _) = Advert::decode(bytes, *source, *destination).expect("what is sent is right");
+                self.sent.push(Sent { at: self.now, node, advert });
+                for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
+                    self.send(node, peer, *source, bytes.clone());
+                }
+            }
+            Command::Announce { addresses, .. } => {
+                let last = addresses.iter().map(|(_, address)| (*address, node));
+                self.arp.extend(last);
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, from: usize, to: usize, source: Ipv4Addr, payload: Vec<u8>) {
+        let carries = |node: usize| self.nodes[node].hands.link.carrier;
+        let lost = self.chance.number() % 1000 < self.loss;
+        if lost || self.cuts.contains(&(from, to)) || !carries(from) || !carries(to) {
+            return;
+        }
+        let packet = packet(source, payload);
+        self.later(self.delay, to, Event::Packet(packet));
+    }
+
+    /// An advert from somewhere else, made by hand.
+    pub(crate) fn inject(&mut self, node: usize, source: Ipv4Addr, advert: &Advert) {
+        let payload = advert.encode(source, GROUP, ChecksumForm::PseudoHeader);
+        self.handle(node, Event::Packet(packet(source, payload)));
+    }
+
+    pub(crate) fn later(&mut self, delay: Duration, node: usize, event: Event) {
+        self.serial += 1;
+        let life = self.nodes[node].life;
+        self.under_way.insert((self.now + delay, self.serial), (node, life, event));
+    }
+
+    // ---- faults
+
+    /// Power off: nothing is said, the addresses are gone with the kernel.
+    pub(crate) fn crash(&mut self, node: usize) {
+        self.nodes[node].engine = None;
+        self.nodes[node].life += 1;
+        self.nodes[node].hands.table.clear();
+        self.nodes[node].hands.alive = None;
+    }
+
+    /// The daemon alone dies: the addresses stay where they are.
+    pub(crate) fn kill_daemon(&mut self, node: usize) {
+        self.nodes[node].engine = None;
+        self.nodes[node].life += 1;
+        self.nodes[node].hands.alive = None;
+    }
+
+    /// SIGSTOP and SIGCONT: what arrives meanwhile waits.
+    pub(crate) fn freeze(&mut self, node: usize, frozen: bool) {
+        self.nodes[node].frozen = frozen;
+        for event in std::mem::take(&mut self.nodes[node].held) {
+            self.later(Duration::ZERO, node, event);
+        }
+    }
+
+    pub(crate) fn cable(&mut self, node: usize, plugged: bool) {
+        self.nodes[node].hands.link.carrier = plugged;
+        self.handle(node, self.nodes[node].hands.link_event());
+    }
+
+    pub(crate) fn cut(&mut self, from: usize, to: usize) {
+        self.cuts.insert((from, to));
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cuts.clear();
+    }
+
+    pub(crate) fn shutdown(&mut self, node: usize) {
+        self.handle(node, Event::Shutdown);
+    }
+
+    pub(crate) fn reload(&mut self, node: usize, config: Config) {
+        self.nodes[node].config = config.clone();
+        let plugins = config.plugins();
+        self.handle(node, Event::Reload(Box::new(config)));
+        for plugin in plugins {
+            let path = Some(format!("/plugins/{plugin}.wasm").into());
+            self.handle(node, Event::PluginFile { plugin, path });
+        }
+    }
+
+    /// Someone else takes the address off, or puts it on.
+    pub(crate) fn meddle(&mut self, node: usize, there: bool) {
+        let table = &mut self.nodes[node].hands.table;
+        _ = if there { table.insert(VIP) } else { table.remove(&VIP) };
+        self.handle(node, self.nodes[node].hands.link_event());
+    }
+
+    /// KILL from outside.
+    pub(crate) fn kill_service(&mut self, node: usize, service: &str) {
+        let pid = self.nodes[node].hands.alive.expect("it lives");
+        self.handle(node, exited(service, pid, None, Some(9), String::new()));
+    }
+
+    pub(crate) fn operate(&mut self, node: usize, service: &str, action: ServiceAction, ticket: u64) {
+        let service = id(service);
+        self.handle(node, Event::Operate { service, action, ticket });
+    }
+
+    // ---- what is
+
+    pub(crate) fn config(&self, node: usize) -> Config {
+        self.nodes[node].config.clone()
+    }
+
+    pub(crate) fn router(&self, node: usize) -> RouterStatus {
+        let routers = self.engine(node).status(self.now).routers;
+        routers.into_iter().find(|router| router.name == ROUTER).expect("it has that router")
+    }
+
+    pub(crate) fn service(&self, node: usize) -> ServiceStatus {
+        let mut services = self.engine(node).status(self.now).services;
+        services.pop().expect("it has a service")
+    }
+
+    pub(crate) fn check(&self, node: usize, name: &str) -> CheckStatus {
+        let checks = self.engine(node).status(self.now).checks;
+        checks.into_iter().find(|check| check.name == name).expect("it has that check")
+    }
+
+    pub(crate) fn state(&self, node: usize) -> VrrpState {
+        match &self.nodes[node].engine {
+            Some(_) => self.router(node).state,
+            None => VrrpState::Stopped,
+        }
+    }
+
+    pub(crate) fn masters(&self) -> Vec<usize> {
+        let all = 0..self.nodes.len();
+        all.filter(|node| self.state(*node) == VrrpState::Master).collect()
+    }
+
+    /// Nodes whose kernel holds the first virtual address.
+    pub(crate) fn owners(&self) -> Vec<usize> {
+        let all = 0..self.nodes.len();
+        all.filter(|node| self.nodes[*node].hands.table.contains(&VIP)).collect()
+    }
+
+    /// Adverts of a node since `start`.
+    pub(crate) fn sent_since(&self, node: usize, start: Instant) -> Vec<Sent> {
+        let its = |sent: &&Sent| sent.node == node && sent.at >= start;
+        self.sent.iter().filter(its).cloned().collect()
+    }
+
+    /// Commands of a node since `start` of which `is` holds.
+    pub(crate) fn count(&self, node: usize, start: Instant, is: impl Fn(&Command) -> bool) -> usize {
+        let commands = &self.nodes[node].hands.commands;
+        commands.iter().filter(|(at, command)| *at >= start && is(command)).count()
+    }
+
+    pub(crate) fn moves(&self, node: usize) -> usize {
+        let records = &self.nodes[node].hands.records;
+        records.iter().filter(|record| record.moved.is_some()).count()
+    }
+
+    /// All records, for a person.
+    pub(crate) fn story(&self) -> String {
+        let mut lines: Vec<_> = (0..)
+            .zip(&self.nodes)
+            .flat_map(|(index, node)| node.hands.records.iter().map(move |record| (record.at, index, record)))
+            .map(|(at, node, record)| {
+                let time = at.since(Instant::from_nanos(1_000_000_000)).as_secs_f64();
+                let moved = record.moved.map(|(from, to)| format!("{from} -> {to}: "));
+                (at, format!("{time:9.4} node {node} {} {}{}", record.subject, moved.unwrap_or_default(), record.message))
+            })
+            .collect();
+        lines.sort();
+        lines.into_iter().map(|(_, line)| line + "\n").collect()
+    }
+}
+
+pub(crate) fn packet(source: Ipv4Addr, payload: Vec<u8>) -> Packet {
+    Packet {
+        interface: id(ETH),
+        source,
+        destination: GROUP,
+        ttl: 255,
+        payload,
+    }
+}

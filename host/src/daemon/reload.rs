@@ -1,0 +1,94 @@
+//! Reading the configuration again: on another thread, all or nothing.
+
+use std::path::PathBuf;
+
+use standfast_core::config::error::ConfigErrors;
+use standfast_core::config::file::Config;
+use standfast_core::control::Answer;
+use standfast_core::event::Event;
+use tokio::sync::oneshot;
+
+use crate::alarm::now;
+use crate::control::server::Told;
+use crate::daemon::Daemon;
+use crate::daemon::requests::answer;
+use crate::watch::Watch;
+use crate::{start, systemd};
+
+/// What reading the file again gave, and who asked for it.
+pub(super) struct Reread {
+    result: Result<Config, String>,
+    asker: Option<oneshot::Sender<Told>>,
+}
+
+impl Daemon {
+    /// Reads and parses on another thread; the result comes back through `reloads`.
+    pub(super) fn begin_reload(&self, asker: Option<oneshot::Sender<Told>>) {
+        systemd::reloading();
+        let path = self.options.config.clone();
+        let done = self.reload_done.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = start::read_config(&path)
+                .map_err(|report| report_lines(&report))
+                .and_then(|config| match start::check_plugins(&config) {
+                    Ok(()) => Ok(config),
+                    Err(failure) => Err(failure.message),
+                });
+            let _ = done.blocking_send(Reread { result, asker });
+        });
+    }
+
+    /// All or nothing: sockets for new interfaces are opened before anything is touched.
+    pub(super) fn on_reload(&mut self, Reread { result, asker }: Reread) {
+        let outcome = result.and_then(|config| self.take_over(config));
+        systemd::ready();
+        if let Err(why) = &outcome {
+            self.engine.handle(Event::ReloadRefused(why.clone()), now());
+        }
+        if let Some(reply) = asker {
+            answer(reply, outcome.map(|message| Answer::Done { message }));
+        }
+    }
+
+    fn take_over(&mut self, config: Config) -> Result<String, String> {
+        if config == self.config {
+            self.engine.handle(Event::Reload(Box::new(config)), now());
+            self.look_at_plugins();
+            return Ok("configuration unchanged".into());
+        }
+        let mut interfaces = config.interfaces();
+        interfaces.extend(self.config.interfaces());
+        self.hands.links.watch(interfaces);
+        let opened = start::open_sockets(&config, &self.hands.links);
+        self.hands.links.watch(match &opened {
+            Ok(_) => config.interfaces(),
+            Err(_) => self.config.interfaces(),
+        });
+        let mut opened = opened.map_err(|failure| failure.message)?;
+        // Sockets that are open stay: their queues hold what peers say just now.
+        for (name, socket) in &mut opened {
+            if let Some(kept) = self.hands.sockets.remove(name) {
+                *socket = kept;
+            }
+        }
+        let watch = Watch::new(config.plugin_dirs.iter().map(PathBuf::as_path));
+        self.watch = watch.map_err(|error| format!("plugin folders: {error}"))?;
+        self.warn_of_missing_folders();
+        self.config = config.clone();
+        self.engine.handle(Event::Reload(Box::new(config)), now());
+        // Goodbyes of routers that are gone leave through the sockets that are still open.
+        self.act();
+        self.hands.sockets = opened;
+        self.tell_links();
+        self.look_at_plugins();
+        Ok("configuration reloaded".into())
+    }
+}
+
+/// The faults of a refused configuration on one line.
+fn report_lines(report: &miette::Report) -> String {
+    match report.downcast_ref::<ConfigErrors>() {
+        Some(errors) => errors.lines().collect::<Vec<_>>().join("; "),
+        None => report.to_string(),
+    }
+}

@@ -1,0 +1,84 @@
+//! What operators ask over the control socket.
+
+use standfast_core::control::{Answer, Request};
+use standfast_core::event::Event;
+use tokio::sync::oneshot;
+
+use crate::alarm::now;
+use crate::control::server::{Asked, Told};
+use crate::daemon::Daemon;
+use crate::net::vrrp_socket::VrrpSocket;
+
+impl Daemon {
+    pub(super) fn on_request(&mut self, asked: Asked) {
+        let Asked {
+            request,
+            may_write,
+            reply,
+        } = asked;
+        let reads = matches!(
+            request,
+            Request::Status | Request::Why { .. } | Request::Events { .. }
+        );
+        if !reads && !may_write {
+            answer(reply, Err("only root may change anything".into()));
+            return;
+        }
+        match request {
+            Request::Status => {
+                let mut snapshot = Box::new(self.engine.status(now()));
+                let dropped = self.hands.sockets.values().map(VrrpSocket::dropped);
+                snapshot.malformed = dropped.map(|dropped| dropped.oversized + dropped.malformed).sum();
+                answer(reply, Ok(Answer::Status { snapshot }));
+            }
+            Request::Why { name } => answer(reply, self.why(&name)),
+            Request::Events { follow } => {
+                let (kept, news) = self.hands.journal.follow();
+                // A client that has left is fine.
+                let _ = reply.send(Told::Stream(kept, follow.then_some(news)));
+            }
+            Request::Reload => self.begin_reload(Some(reply)),
+            Request::Service { name, action } => {
+                self.next_ticket += 1;
+                let ticket = self.next_ticket;
+                let (asker, answered) = oneshot::channel::<Result<String, String>>();
+                self.hands.askers.insert(ticket, asker);
+                tokio::task::spawn_local(async move {
+                    let stopping = Err("the daemon is stopping".to_owned());
+                    let result = answered.await.unwrap_or(stopping);
+                    answer(reply, result.map(|message| Answer::Done { message }));
+                });
+                self.engine.handle(
+                    Event::Operate {
+                        service: name,
+                        action,
+                        ticket,
+                    },
+                    now(),
+                );
+            }
+        }
+    }
+
+    fn why(&self, name: &str) -> Result<Answer, String> {
+        let Some(mut lines) = self.engine.why(name, now()) else {
+            return Err(format!(
+                "nothing is called {name}; `standfast status` lists the names"
+            ));
+        };
+        let past = self.hands.journal.last_of(name, 5);
+        if !past.is_empty() {
+            lines.push("lately:".into());
+        }
+        lines.extend(past.into_iter().map(|line| {
+            let to = line.to.map(|to| format!("{to}: ")).unwrap_or_default();
+            format!("  {} {to}{}", line.at, line.message)
+        }));
+        Ok(Answer::Why { lines })
+    }
+}
+
+pub(super) fn answer(reply: oneshot::Sender<Told>, result: Result<Answer, String>) {
+    // A client that has left is fine.
+    let _ = reply.send(Told::Once(result));
+}

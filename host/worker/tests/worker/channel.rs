@@ -1,0 +1,87 @@
+//! The channel itself: how it ends, and what it does not forgive.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use standfast_core::plugin::channel::FRAME_MAX;
+
+use crate::driver::{PROGRAM, Worker, check, folder, wasm};
+
+#[test]
+fn the_worker_ends_when_the_daemon_closes_the_channel() {
+    assert!(Worker::start().stop().success());
+}
+
+#[test]
+fn the_worker_ends_when_the_daemon_closes_in_the_middle_of_a_frame() {
+    let mut worker = Worker::start();
+    worker.channel.write_all(&[9, 0, 0, 0, 1]).unwrap();
+    assert_eq!(worker.stop().code(), Some(1));
+}
+
+#[test]
+fn a_frame_over_the_limit_ends_the_connection() {
+    let mut worker = Worker::start();
+    let length = u32::try_from(FRAME_MAX + 1).unwrap();
+    worker.channel.write_all(&length.to_le_bytes()).unwrap();
+    assert_eq!(worker.exit().code(), Some(1));
+}
+
+#[test]
+fn a_frame_that_says_nothing_ends_the_connection() {
+    let mut worker = Worker::start();
+    worker.channel.write_all(&[1, 0, 0, 0, 0xff]).unwrap();
+    assert_eq!(worker.exit().code(), Some(1));
+}
+
+#[test]
+fn the_worker_gives_up_what_it_does_not_need() {
+    let worker = Worker::start();
+    assert_eq!(worker.about("status", "NoNewPrivs:"), "1");
+    assert!(worker.about("limits", "Max core file size").starts_with('0'));
+}
+
+#[test]
+fn the_worker_serves_where_address_space_is_too_small_for_its_pool() {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args([
+            "-c",
+            "ulimit -v 8388608; exec \"$@\"",
+            "sh",
+            PROGRAM,
+            "run",
+            "--cache",
+        ])
+        .arg(folder().join("cache"));
+    let mut worker = Worker::spawn(shell);
+    worker
+        .load("test-version-one", &wasm("test-version-one"))
+        .unwrap();
+    assert_eq!(
+        worker
+            .verdict(check("test-version-one", Duration::from_secs(20)))
+            .message,
+        "one"
+    );
+}
+
+#[test]
+fn without_a_socket_the_worker_says_who_starts_it() {
+    let worker = Command::new(PROGRAM).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(worker.status.code(), Some(1));
+    let reason = String::from_utf8(worker.stderr).unwrap();
+    assert!(reason.contains("standfast run"), "{reason}");
+}
+
+#[test]
+fn help_has_examples_and_version_is_told() {
+    let ask = |what| Command::new(PROGRAM).arg(what).output().unwrap().stdout;
+    assert!(String::from_utf8(ask("--help")).unwrap().contains("Examples:"));
+    assert!(
+        String::from_utf8(ask("--version"))
+            .unwrap()
+            .contains(env!("CARGO_PKG_VERSION"))
+    );
+}

@@ -1,0 +1,15 @@
+//! The real worker with real plugins over a socket pair. The plugins must have been built: see `driver::wasm`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a wait passes over what it does not wait for"
+)]
+
+mod channel;
+mod driver;
+mod grants;
+mod limits;
+mod loading;
+mod plugins;
+mod servers;
