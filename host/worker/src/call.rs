@@ -23,7 +23,7 @@ use crate::subject::Subject;
 use crate::text;
 
 /// A spinning plugin is ended from inside by the ticker; only a waiting one needs the timer outside.
-const GRACE: Duration = Duration::from_millis(2);
+const GRACE: Duration = Duration::from_millis(1);
 
 /// What every call of this worker uses.
 #[derive(Clone)]

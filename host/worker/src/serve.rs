@@ -1,9 +1,10 @@
 //! The serving worker: one thread reads and writes the channel, others run checks, hooks and loads.
 
 use std::env;
+use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::thread;
@@ -42,7 +43,7 @@ pub(crate) fn run(cache: &Path) -> Result<(), String> {
     cage::enter()?;
     let channel = daemon()?;
     let machine = Arc::new(Machine::new()?);
-    let cache = open(cache, &machine)?;
+    let (cache, private) = open(cache, &machine)?;
     let main = Builder::new_current_thread().enable_io().build().map_err(text)?;
     let (out, answers) = mpsc::channel(OUT_MAX);
     let worker = Worker::start(machine, cache, out)?;
@@ -54,6 +55,9 @@ pub(crate) fn run(cache: &Path) -> Result<(), String> {
         }
         .map_err(text)
     });
+    if let Some(folder) = private {
+        drop(fs::remove_dir_all(folder));
+    }
     match ended {
         Ok(()) => process::exit(0),
         Err(reason) => {
@@ -76,15 +80,20 @@ fn daemon() -> Result<StdStream, String> {
     Ok(channel)
 }
 
-fn open(folder: &Path, machine: &Machine) -> Result<Cache, String> {
-    Cache::open(folder, &machine.engine).or_else(|error| {
-        eprintln!(
-            "standfast-worker: nothing compiled will be kept: {}: {error}",
-            folder.display()
-        );
-        let private = mkdtemp(&env::temp_dir().join("standfast-worker-XXXXXX")).map_err(text)?;
-        Cache::open(&private, &machine.engine).map_err(|error| format!("{}: {error}", private.display()))
-    })
+/// A cache that cannot be used must not keep checks from running: a folder for this process alone does as well.
+fn open(folder: &Path, machine: &Machine) -> Result<(Cache, Option<PathBuf>), String> {
+    let error = match Cache::open(folder, &machine.engine) {
+        Ok(cache) => return Ok((cache, None)),
+        Err(error) => error,
+    };
+    eprintln!(
+        "standfast-worker: nothing compiled will be kept: {}: {error}",
+        folder.display()
+    );
+    let private = mkdtemp(&env::temp_dir().join("standfast-worker-XXXXXX")).map_err(text)?;
+    let cache = Cache::open(&private, &machine.engine);
+    let cache = cache.map_err(|error| format!("{}: {error}", private.display()))?;
+    Ok((cache, Some(private)))
 }
 
 async fn read(mut from: OwnedReadHalf, worker: &Worker) -> Result<(), ChannelError> {

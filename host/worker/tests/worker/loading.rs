@@ -214,6 +214,7 @@ fn a_cache_that_others_can_write_is_not_used() {
     worker.load_with(request(&wasm("test-version-one"))).unwrap();
     assert_eq!(says(&mut worker), "one");
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+    assert!(worker.stop().success());
 }
 
 #[test]

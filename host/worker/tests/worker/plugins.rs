@@ -73,7 +73,7 @@ fn file_absent_fails_while_the_file_is_there() {
     assert_eq!(verdict.message, format!("maintenance: {} exists", path.display()));
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nall well";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nall well";
 const MOVED: &str = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
 const BROKEN: &str = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
 

@@ -1,0 +1,87 @@
+//! POSTs each event as JSON; an answer 2xx is a delivery, anything else is tried again by the host.
+//!
+//! The body is `{"node","instance","was","now","priority","at","id","cause"}`; `id` is the same on a redelivery.
+//!
+//! | setting | default | meaning |
+//! | --- | --- | --- |
+//! | `url` | needed | `http://` or `https://` |
+//!
+//! ```kdl
+//! notify "pager" {
+//!     plugin "webhook"
+//!     on "master" "backup" "fault" vrrp="VI_1"
+//!     timeout "5s"; retry 3
+//!     config { url "https://hooks.example.net/standfast" }
+//!     grant { http "https://hooks.example.net/" }
+//! }
+//! ```
+
+#![allow(unsafe_code, reason = "generated bindings")]
+
+wit_bindgen::generate!({ path: "../../wit", world: "notify-plugin" });
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use exports::standfast::plugin::notify::{Event, Failure, Guest, Subject};
+use standfast::plugin::net::{Error, http};
+use standfast::plugin::types::VrrpState;
+use standfast::plugin::{config, context};
+
+/// The plugin.
+pub struct Webhook;
+
+impl Guest for Webhook {
+    fn handle(event: Event) -> Result<(), Failure> {
+        let missing =
+            || Failure::Config("`url` is missing; write: url \"https://hooks.example.net/\"".into());
+        let url = config::get("url").ok_or_else(missing)?;
+        let headers = [("content-type".into(), "application/json".into())];
+        let body = json(&event).into_bytes();
+        match http("POST", &url, &headers, &body, context::remaining_ms()) {
+            Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+            Ok(answer) => Err(Failure::Unavailable(format!("{url}: status {}", answer.status))),
+            Err(Error::Denied) => Err(Failure::Denied(format!("http {url}"))),
+            Err(Error::Tls(why) | Error::Other(why)) => Err(Failure::Unavailable(format!("{url}: {why}"))),
+            Err(error) => Err(Failure::Unavailable(format!("{url}: {error}"))),
+        }
+    }
+}
+
+fn json(event: &Event) -> String {
+    let attr = |wanted: &str| {
+        event
+            .attrs
+            .iter()
+            .find(|(key, _)| key == wanted)
+            .map(|(_, value)| value)
+    };
+    let at = UNIX_EPOCH + Duration::from_millis(event.at_ms);
+    let instance = match &event.subject {
+        Subject::Instance(name) | Subject::Group(name) | Subject::Check(name) => Some(name),
+        Subject::Daemon => None,
+    };
+    serde_json::json!({
+        "node": attr("node"),
+        "instance": instance,
+        "was": word(event.was),
+        "now": word(event.now),
+        "priority": event.priority,
+        "at": humantime::format_rfc3339_millis(at).to_string(),
+        "id": event.id,
+        "cause": attr("cause"),
+    })
+    .to_string()
+}
+
+fn word(state: VrrpState) -> &'static str {
+    match state {
+        VrrpState::Init => "INIT",
+        VrrpState::Backup => "BACKUP",
+        VrrpState::Master => "MASTER",
+        VrrpState::Fault => "FAULT",
+        VrrpState::Stopped => "STOPPED",
+    }
+}
+
+#[cfg(target_family = "wasm")]
+export!(Webhook);
