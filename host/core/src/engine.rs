@@ -28,7 +28,7 @@ use crate::vrrp::addresses::Meddling;
 use crate::wire::advert::peek_vrid;
 
 /// The brain of one node. After each `handle`, drain `poll_command`, then arm `poll_timeout`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     config: Config,
     chance: Chance,

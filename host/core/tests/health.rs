@@ -233,7 +233,7 @@ fn on_error_ignore_counts_for_nothing() {
 fn without_a_verdict_it_is_down_ten_seconds_after_the_plugin_was_ready() {
     let mut bench = Bench::new(CheckConfig { on_error: OnError::Ignore, ..check("c") });
     let start = bench.now;
-    while bench.check.good().is_none() {
+    for _ in 0..100 {
         assert!(bench.now.since(start) <= secs(10));
         bench.check.poll(bench.now, &mut bench.flips);
         if bench.check.good().is_none() {
@@ -299,7 +299,7 @@ fn a_dead_worker_gets_one_grace_then_its_checks_count_errors() {
     lan.handle(0, Event::WorkerDown("killed".into()));
     assert_eq!((lan.check(0, "c").state.as_str(), lan.check(0, "c").errors), ("up", 0));
     // Not back within the grace: errors, but only after it.
-    let now = lan.now;
+    let now = lan.now + ms(1);
     lan.run_for(ms(999));
     assert_eq!(lan.check(0, "c").errors, 0);
     lan.run_for(ms(600));

@@ -1,2 +1,90 @@
-//! The laboratory of standfast.
-fn main() {}
+//! The command `lab`: shows standfast, tests it, measures it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use standfast_lab::enter::{code_of, enter, inside, settle};
+use standfast_lab::error::Result;
+use standfast_lab::{bench, cargo, demo, provision, say, suite, verbs};
+
+const HELP: &str = "\
+The laboratory of standfast: two nodes, a client and real nginx in network namespaces of this machine.
+
+Usage: cargo lab <demo|test|bench> [options]
+
+  demo [--auto]    show every fault of the story and what it costs a client
+                   --auto: without stops; ends with a table and exit code 0 or 1
+  test [FILTER]    run every test and print one line with the sums; with FILTER only the tests whose names contain it
+  bench [--quick]  measure failover beside keepalived and the cost of a check (--quick: 2 minutes, else 15)
+
+Examples:
+  cargo lab demo --auto
+  cargo lab test
+  cargo lab test interop
+  cargo lab bench --quick
+
+What is missing on the machine is installed when you are root, else the command is printed (exit code 6).
+Without root the laboratory uses a user namespace. Nothing stays behind: all of it lives in namespaces that end with it.
+
+Environment: STANDFAST_BIN_DIR (programs under test), STANDFAST_WASM_DIR (built plugins), NO_COLOR.
+Exit codes: 0 good, 1 something failed, 2 wrong usage, 6 the machine lacks something.
+";
+
+/// The machine lacks something.
+const ENVIRONMENT: u8 = 6;
+
+fn main() -> ExitCode {
+    if let Some(code) = verbs::internal() {
+        return code;
+    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    ExitCode::from(match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["demo"] => prepared(true, || apart(|| demo::run(false))),
+        ["demo", "--auto"] => prepared(true, || apart(|| demo::run(true))),
+        ["test"] => prepared(false, || suite::run(None)),
+        ["test", filter] if !filter.starts_with('-') => prepared(false, || suite::run(Some(filter))),
+        ["bench"] => prepared(true, || apart(|| bench::run(false).map(|()| 0))),
+        ["bench", "--quick"] => prepared(true, || apart(|| bench::run(true).map(|()| 0))),
+        [] | ["--help" | "-h" | "help", ..] | [_, "--help" | "-h"] => {
+            say::part(HELP);
+            0
+        }
+        _ => {
+            say::complain(&format!("no such command: {}\n\n{HELP}", words.join(" ")));
+            2
+        }
+    })
+}
+
+/// Installs and builds what is needed (outside only), then goes on.
+fn prepared(builds: bool, then: impl FnOnce() -> Result<u8>) -> u8 {
+    let ready = || -> std::result::Result<(), (u8, String)> {
+        if !inside() {
+            provision::provide().map_err(|error| (ENVIRONMENT, error.to_string()))?;
+            if builds {
+                cargo::build().map_err(|error| (1, error.to_string()))?;
+            }
+        }
+        Ok(())
+    };
+    match ready() {
+        Ok(()) => then().unwrap_or_else(|error| {
+            say::complain(&error.to_string());
+            1
+        }),
+        Err((code, text)) => {
+            say::complain(&text);
+            code
+        }
+    }
+}
+
+/// Does `work` inside fresh namespaces: the outer program only waits for the inner one.
+fn apart(work: impl FnOnce() -> Result<u8>) -> Result<u8> {
+    if inside() {
+        settle()?;
+        return work();
+    }
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    Ok(code_of(enter(&words)?))
+}

@@ -142,6 +142,9 @@ impl Check {
 
     /// Acts on deadlines. `Some(run)`: run the check now, under this number.
     pub fn poll(&mut self, now: Instant, flips: &mut Vec<Flip>) -> Option<u64> {
+        if self.init_expired(now) {
+            flips.extend(self.enter(State::Down, "no verdict since the start", now));
+        }
         if let Some((start, _)) = self.open {
             let limit = start + self.config.timeout;
             if now < limit {
@@ -157,9 +160,6 @@ impl Check {
                     flips.extend(self.settle(Err(self.late()), self.config.timeout, now));
                 }
             }
-        }
-        if self.init_expired(now) {
-            flips.extend(self.enter(State::Down, "no verdict since the start", now));
         }
         if self.due.is_none_or(|due| due > now) {
             return None;

@@ -114,6 +114,11 @@ impl Addresses {
         let agrees = listed == if self.wanted { Listed::All } else { Listed::None };
         if agrees {
             self.witnessed = true;
+            if self.settled() {
+                // Nothing left to make sure of.
+                self.retry = None;
+                self.error = None;
+            }
             return None;
         }
         if self.pending.is_some() || self.retry.is_some() || !self.settled() {
@@ -145,11 +150,6 @@ impl Addresses {
         if self.pending.is_some() {
             let limit = ANSWER_LIMIT.as_secs();
             self.error = Some(format!("the kernel did not answer within {limit} s"));
-        } else if self.settled() && self.witnessed {
-            // The list came right by itself.
-            self.retry = None;
-            self.error = None;
-            return None;
         }
         self.pending = None;
         Some(self.begin(now))

@@ -49,6 +49,8 @@ pub(crate) struct Lan {
     /// What is under way, in order of arrival: node, its life, event.
     under_way: BTreeMap<(Instant, u64), (usize, u32, Event)>,
     serial: u64,
+    /// Steps since time last passed.
+    still: u32,
     pub(crate) delay: Duration,
     /// Lost packets per thousand.
     pub(crate) loss: u64,
@@ -85,6 +87,7 @@ impl Lan {
             nodes: nodes.collect(),
             under_way: BTreeMap::new(),
             serial: 0,
+            still: 0,
             delay: Duration::from_micros(100),
             loss: 0,
             chance: Chance::new(7),
@@ -169,6 +172,8 @@ impl Lan {
     /// What has arrived goes first, then the alarms (S10).
     fn step(&mut self) {
         let Some(at) = self.next() else { return };
+        self.still = if at > self.now { 0 } else { self.still + 1 };
+        assert!(self.still < 1000, "a busy loop: {:?}", self.alarms().collect::<Vec<_>>());
         self.now = self.now.max(at);
         let first = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now);
         if let Some(entry) = first {
@@ -273,6 +278,8 @@ impl Lan {
     }
 
     pub(crate) fn cable(&mut self, node: usize, plugged: bool) {
+        // News of a kernel do not overtake each other.
+        self.run_for(ms(1));
         self.nodes[node].hands.link.carrier = plugged;
         self.handle(node, self.nodes[node].hands.link_event());
     }
@@ -301,6 +308,7 @@ impl Lan {
 
     /// Someone else takes the address off, or puts it on.
     pub(crate) fn meddle(&mut self, node: usize, there: bool) {
+        self.run_for(ms(1));
         let table = &mut self.nodes[node].hands.table;
         _ = if there { table.insert(VIP) } else { table.remove(&VIP) };
         self.handle(node, self.nodes[node].hands.link_event());

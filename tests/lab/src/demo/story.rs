@@ -1,0 +1,102 @@
+//! One scene: a cast, a fault, what must come of it, and what did.
+
+use std::time::{Duration, Instant};
+
+use super::cast::Stage;
+use super::live::Live;
+use crate::error::{Error, Result};
+use crate::pair::Seen;
+use crate::probe::record::Report;
+use crate::say;
+
+/// One line of the story.
+pub(super) struct Scene {
+    /// The fault.
+    pub(super) title: &'static str,
+    /// What we do, said before it is done.
+    pub(super) action: &'static str,
+    /// What must come of it.
+    pub(super) expected: &'static str,
+    /// Sets the stage: `lb01` is master.
+    pub(super) cast: fn() -> Result<Stage>,
+    /// Strikes, waits for what must come, and says what else was seen.
+    pub(super) act: fn(&mut Stage) -> Result<Vec<String>>,
+    /// The longest silence (ICMP, HTTP) that is as expected.
+    pub(super) bounds: (Duration, Duration),
+}
+
+/// What came of a scene.
+#[derive(Default)]
+pub(super) struct Verdict {
+    pub(super) good: bool,
+    pub(super) fault: Option<Error>,
+    /// Who had the VIP before and after.
+    pub(super) before: String,
+    pub(super) after: String,
+    pub(super) seen: Seen,
+    pub(super) notes: Vec<String>,
+}
+
+impl Scene {
+    /// Plays it in a world of its own.
+    pub(super) fn play(&self) -> Verdict {
+        let mut verdict = Verdict::default();
+        if let Err(error) = self.try_play(&mut verdict) {
+            verdict.fault = Some(error);
+        }
+        verdict.good = verdict.fault.is_none();
+        verdict
+    }
+
+    fn try_play(&self, verdict: &mut Verdict) -> Result<()> {
+        let mut stage = (self.cast)()?;
+        verdict.before = stage.owner();
+        let client = stage.client()?;
+        let live = Live::start(&stage, &client);
+        say::line(&format!("  VIP at {}; {}", verdict.before, self.action));
+        let start = Instant::now();
+        let outcome = (self.act)(&mut stage).and_then(|notes| {
+            client.wait_answers(Duration::from_secs(10))?;
+            Ok(notes)
+        });
+        drop(live);
+        verdict.after = stage.owner();
+        verdict.seen = client.since(start)?;
+        verdict.notes = outcome?;
+        within("ICMP", &verdict.seen.icmp, self.bounds.0)?;
+        within("HTTP", &verdict.seen.http, self.bounds.1)
+    }
+}
+
+impl Verdict {
+    /// `ICMP 12 (longest silence 13 ms), HTTP 14 (15 ms)`.
+    pub(super) fn missed(&self) -> String {
+        let Seen { icmp, http } = &self.seen;
+        format!(
+            "ICMP {} of {} (longest silence {:.0} ms), HTTP {} of {} ({:.0} ms)",
+            icmp.missed,
+            icmp.sent,
+            icmp.silence_ms(),
+            http.missed,
+            http.sent,
+            http.silence_ms()
+        )
+    }
+}
+
+/// A cell of the summary.
+pub(super) fn cost(report: &Report) -> String {
+    format!("{} ({:.0} ms)", report.missed, report.silence_ms())
+}
+
+fn within(what: &str, report: &Report, bound: Duration) -> Result<()> {
+    if report.silence <= bound {
+        Ok(())
+    } else {
+        Err(Error::new(format!(
+            "{what} was silent for {:.0} ms, at most {} ms expected",
+            report.silence_ms(),
+            bound.as_millis()
+        )))
+    }
+}

@@ -1,0 +1,158 @@
+//! What probes remember, and the summary of a stretch of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// One question.
+#[derive(Clone, Debug)]
+struct Record {
+    asked: Instant,
+    /// When a good answer came in time, and from whom (index into `names`).
+    answered: Option<(Instant, u16)>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: Vec<Record>,
+    names: Vec<String>,
+    error: Option<Error>,
+}
+
+/// All questions of a probe.
+#[derive(Debug, Default)]
+pub(crate) struct Records(Mutex<Inner>);
+
+/// What a client saw in a stretch of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Questions asked.
+    pub sent: usize,
+    /// Questions without a good answer in time.
+    pub missed: usize,
+    /// Longest time without a good answer.
+    pub silence: Duration,
+    /// When that silence ended (a good answer came), if it did.
+    pub silence_end: Option<Instant>,
+    /// Longest time in which the probe itself could not ask: silences are that uncertain.
+    pub stall: Duration,
+    /// Good answers by node; ICMP answers carry no name.
+    pub by_node: BTreeMap<String, usize>,
+}
+
+impl Report {
+    /// Questions with a good answer.
+    pub fn answered(&self) -> usize {
+        self.sent - self.missed
+    }
+
+    /// The silence in milliseconds.
+    pub fn silence_ms(&self) -> f64 {
+        self.silence.as_secs_f64() * 1000.0
+    }
+}
+
+impl Records {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A question was asked; returns its number.
+    pub(crate) fn asked(&self, at: Instant) -> usize {
+        let records = &mut self.lock().records;
+        records.push(Record {
+            asked: at,
+            answered: None,
+        });
+        records.len() - 1
+    }
+
+    /// A good answer came to question `number`.
+    pub(crate) fn answered(&self, number: usize, at: Instant, by: &str) {
+        let mut inner = self.lock();
+        let name = match inner.names.iter().position(|name| name == by) {
+            Some(index) => index,
+            None => {
+                inner.names.push(by.to_owned());
+                inner.names.len() - 1
+            }
+        };
+        let Some(record) = inner.records.get_mut(number) else {
+            return;
+        };
+        if record.answered.is_none() && at - record.asked <= super::DEADLINE {
+            record.answered = Some((at, u16::try_from(name).unwrap_or(u16::MAX)));
+        }
+    }
+
+    /// The probe ended by itself.
+    pub(crate) fn failed(&self, error: Error) {
+        self.lock().error = Some(error);
+    }
+
+    /// Questions without a good answer so far, those still open left out.
+    pub(crate) fn missed(&self) -> usize {
+        let inner = self.lock();
+        let ripe = Instant::now().checked_sub(super::DEADLINE);
+        let ripe = inner
+            .records
+            .partition_point(|record| ripe.is_some_and(|ripe| record.asked < ripe));
+        inner.records[..ripe]
+            .iter()
+            .filter(|record| record.answered.is_none())
+            .count()
+    }
+
+    pub(crate) fn answered_since(&self, start: Instant) -> bool {
+        self.lock()
+            .records
+            .iter()
+            .rev()
+            .take_while(|r| r.asked >= start)
+            .any(|r| r.answered.is_some())
+    }
+
+    pub(crate) fn report(&self, start: Instant, end: Instant) -> Result<Report> {
+        let inner = self.lock();
+        if let Some(error) = &inner.error {
+            return Err(error.clone());
+        }
+        let from = inner.records.partition_point(|record| record.asked < start);
+        let to = inner.records.partition_point(|record| record.asked < end);
+        let mut report = Report {
+            sent: to - from,
+            ..Report::default()
+        };
+        // Answers in the order in which they came, the borders counting as such.
+        let mut answers = vec![start];
+        let mut asked = start;
+        for record in &inner.records[from..to] {
+            report.stall = report.stall.max(record.asked - asked);
+            asked = record.asked;
+            match record.answered {
+                None => report.missed += 1,
+                Some((at, name)) => {
+                    answers.push(at);
+                    let name = inner.names.get(usize::from(name)).cloned().unwrap_or_default();
+                    *report.by_node.entry(name).or_default() += 1;
+                }
+            }
+        }
+        report.stall = report.stall.max(end - asked);
+        answers.sort_unstable();
+        for pair in answers.windows(2) {
+            if pair[1] - pair[0] > report.silence {
+                report.silence = pair[1] - pair[0];
+                report.silence_end = Some(pair[1]);
+            }
+        }
+        let last = end.saturating_duration_since(answers.last().copied().unwrap_or(start));
+        if last > report.silence {
+            report.silence = last;
+            report.silence_end = None;
+        }
+        Ok(report)
+    }
+}
