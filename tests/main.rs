@@ -21,12 +21,11 @@ macro_rules! tests {
 const TESTS: &[Test] = tests![
     interop::keepalived_pair_behaves_as_the_rfc_says,
     failover::stop_hands_over_after_skew_and_return_takes_it_back,
-    failover::stop_loses_no_echo,
     failover::pulled_cable_moves_the_vip_after_master_down,
     failover::healed_cut_leaves_one_owner_within_an_interval,
     failover::vanished_node_costs_master_down,
     failover::returned_node_leaves_the_vip_with_preempt_off,
-    failover::killed_daemon_leaves_one_owner,
+    failover::killed_daemon_is_replaced_and_cleans_up_when_it_returns,
     nginx::killed_nginx_is_restarted_in_place,
     nginx::killed_master_is_replaced_though_its_workers_live,
     nginx::hopeless_nginx_moves_the_vip_and_why_says_so,

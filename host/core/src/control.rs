@@ -13,7 +13,7 @@ pub const REQUEST_MAX: usize = 4096;
 #[serde(rename_all = "kebab-case", tag = "request", deny_unknown_fields)]
 pub enum Request {
     /// The snapshot.
-    Status,
+    Status {},
     /// Why a router, check or service is as it is.
     Why {
         /// Its name.
@@ -26,7 +26,7 @@ pub enum Request {
         follow: bool,
     },
     /// Read the configuration again.
-    Reload,
+    Reload {},
     /// Act on a service.
     Service {
         /// Which one.

@@ -157,6 +157,7 @@ impl Engine {
                 if self.leaving.is_none() {
                     self.reload_error = None;
                     self.adopt(*config, now);
+                    self.record("config", "reload", "configuration taken over".into(), false, now);
                 }
             }
             Event::ReloadRefused(why) => {

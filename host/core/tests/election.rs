@@ -5,7 +5,7 @@ mod lan;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use lan::config::{VIP, centis, config, ms, node, priority, router, secs, version_2, With};
+use lan::config::{VIP, With, centis, config, ms, node, priority, router, secs, version_2};
 use lan::{Lan, packet};
 use standfast_core::config::router::{AuthPass, Preempt};
 use standfast_core::event::Event;
@@ -48,7 +48,11 @@ fn a_lone_node_waits_one_master_down_then_sends_takes_and_announces() {
     lan.run_for(ms(2));
     assert_eq!((lan.masters(), lan.owners()), (vec![0], vec![0]));
     assert_eq!(lan.arp.get(&VIP), Some(&0));
-    assert_eq!(lan.sent_since(0, start)[0].at, start + down(100), "the advert goes first, on the dot");
+    assert_eq!(
+        lan.sent_since(0, start)[0].at,
+        start + down(100),
+        "the advert goes first, on the dot"
+    );
 }
 
 #[test]
@@ -57,7 +61,10 @@ fn the_better_of_two_becomes_master_and_the_other_never_moves() {
     lan.wait_master(1, secs(5));
     lan.run_for(secs(60));
     assert_eq!(lan.masters(), [1]);
-    assert!(lan.sent.iter().all(|sent| sent.node == 1), "the worse never spoke");
+    assert!(
+        lan.sent.iter().all(|sent| sent.node == 1),
+        "the worse never spoke"
+    );
 }
 
 #[test]
@@ -70,7 +77,11 @@ fn equal_priorities_are_decided_by_the_higher_address() {
     lan.wait(secs(5), "both", |lan| lan.masters() == [0, 1]);
     lan.heal();
     lan.wait_master(1, ms(1100));
-    assert!(lan.router(0).cause.contains("higher address"), "{}", lan.router(0).cause);
+    assert!(
+        lan.router(0).cause.contains("higher address"),
+        "{}",
+        lan.router(0).cause
+    );
     lan.run_for(secs(30));
     assert_eq!(lan.masters(), [1]);
 }
@@ -128,7 +139,11 @@ fn priority_zero_is_answered_by_a_master_at_once() {
     lan.inject(0, STRANGER, &advert(0));
     assert_eq!(lan.sent_since(0, now).len(), 1);
     lan.run_for(ms(999));
-    assert_eq!(lan.sent_since(0, now).len(), 1, "the advert timer was armed again");
+    assert_eq!(
+        lan.sent_since(0, now).len(),
+        1,
+        "the advert timer was armed again"
+    );
     lan.run_for(ms(2));
     assert_eq!(lan.sent_since(0, now).len(), 2);
 }
@@ -218,15 +233,41 @@ fn a_version_2_master_is_silent_on_a_losing_advert() {
 fn version_2_drops_another_interval_and_another_password() {
     let mut lan = Lan::new([config(router(100)).with_router(version_2)]);
     let timer = lan.router(0).timer_ms;
-    lan.inject(0, STRANGER, &Advert { interval: centis(200), ..v2_advert(250) });
-    lan.inject(0, STRANGER, &Advert { auth: None, ..v2_advert(250) });
-    lan.inject(0, STRANGER, &Advert { auth: Some(AuthPass(*b"654321\0\0")), ..v2_advert(250) });
+    lan.inject(
+        0,
+        STRANGER,
+        &Advert {
+            interval: centis(200),
+            ..v2_advert(250)
+        },
+    );
+    lan.inject(
+        0,
+        STRANGER,
+        &Advert {
+            auth: None,
+            ..v2_advert(250)
+        },
+    );
+    lan.inject(
+        0,
+        STRANGER,
+        &Advert {
+            auth: Some(AuthPass(*b"654321\0\0")),
+            ..v2_advert(250)
+        },
+    );
     lan.inject(0, STRANGER, &advert(250));
     let router = lan.router(0);
     assert_eq!((router.master, router.timer_ms), (None, timer));
     let counters = router.counters;
     assert_eq!(
-        (counters.interval_errors, counters.auth_errors, counters.version_errors, counters.adverts_received),
+        (
+            counters.interval_errors,
+            counters.auth_errors,
+            counters.version_errors,
+            counters.adverts_received
+        ),
         (1, 2, 1, 0)
     );
 }
@@ -234,19 +275,41 @@ fn version_2_drops_another_interval_and_another_password() {
 #[test]
 fn version_3_adopts_the_masters_interval_and_forgets_it_as_master() {
     let mut lan = Lan::new([node(100)]);
-    lan.inject(0, STRANGER, &Advert { interval: centis(10), ..advert(200) });
+    lan.inject(
+        0,
+        STRANGER,
+        &Advert {
+            interval: centis(10),
+            ..advert(200)
+        },
+    );
     let wait = lan.wait_state(0, VrrpState::Master, secs(1));
     assert_eq!(wait, master_down(Version::V3, priority(100), centis(10)));
     let now = lan.now;
     lan.run_for(ms(2500));
-    assert_eq!(lan.sent_since(0, now + ms(1)).len(), 2, "a master sends at its own interval");
-    assert!(lan.sent_since(0, now).iter().all(|sent| sent.advert.interval == AdvertInterval::DEFAULT));
+    assert_eq!(
+        lan.sent_since(0, now + ms(1)).len(),
+        2,
+        "a master sends at its own interval"
+    );
+    assert!(
+        lan.sent_since(0, now)
+            .iter()
+            .all(|sent| sent.advert.interval == AdvertInterval::DEFAULT)
+    );
 }
 
 #[test]
 fn another_address_list_is_counted_and_accepted() {
     let mut lan = Lan::new([node(100)]);
-    lan.inject(0, STRANGER, &Advert { addresses: vec![STRANGER], ..advert(200) });
+    lan.inject(
+        0,
+        STRANGER,
+        &Advert {
+            addresses: vec![STRANGER],
+            ..advert(200)
+        },
+    );
     assert_eq!(lan.router(0).master, Some(STRANGER.to_string()));
     assert_eq!(lan.router(0).counters.address_list_errors, 1);
 }
@@ -280,7 +343,10 @@ fn packets_and_time_do_nothing_before_the_link_is_known() {
     assert_eq!(status.routers[0].state, VrrpState::Init);
     assert_eq!(status.routers[0].timer_ms, None);
     while let Some(command) = engine.poll_command() {
-        assert!(!matches!(command, standfast_core::command::Command::SendAdvert { .. }));
+        assert!(!matches!(
+            command,
+            standfast_core::command::Command::SendAdvert { .. }
+        ));
     }
 }
 

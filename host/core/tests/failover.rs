@@ -39,7 +39,11 @@ fn a_crash_is_covered_within_master_down() {
     lan.wait_master(1, down(100));
     let took = lan.now.since(silent_since);
     assert!(took >= down(100) && took <= down(100) + ms(1), "{took:?}");
-    assert!(lan.router(1).cause.contains("silent for"), "{}", lan.router(1).cause);
+    assert!(
+        lan.router(1).cause.contains("silent for"),
+        "{}",
+        lan.router(1).cause
+    );
 }
 
 #[test]
@@ -69,7 +73,11 @@ fn a_pulled_cable_moves_the_address_and_the_pulled_node_releases_at_once() {
     lan.cable(0, false);
     assert_eq!(lan.state(0), VrrpState::Fault);
     assert_eq!(lan.owners(), Vec::<usize>::new());
-    assert!(lan.router(0).cause.contains("no carrier"), "{}", lan.router(0).cause);
+    assert!(
+        lan.router(0).cause.contains("no carrier"),
+        "{}",
+        lan.router(0).cause
+    );
     lan.wait_master(1, down(100));
     lan.cable(0, true);
     assert_eq!(lan.state(0), VrrpState::Backup, "it listens before it speaks");
@@ -131,7 +139,9 @@ fn two_lost_adverts_in_a_row_move_nothing() {
 fn a_frozen_master_is_replaced_and_on_waking_one_owner_remains() {
     let mut lan = pair();
     lan.freeze(0, true);
-    lan.wait(secs(4), "the other is master", |lan| lan.state(1) == VrrpState::Master);
+    lan.wait(secs(4), "the other is master", |lan| {
+        lan.state(1) == VrrpState::Master
+    });
     lan.run_for(secs(60));
     lan.freeze(0, false);
     lan.wait_master(0, ms(1100));
@@ -186,7 +196,11 @@ fn a_hard_check_that_fails_moves_the_address_by_resigning() {
     // One slot (5 % late), then twice `fast`: three failures; then the peer's skew.
     let took = lan.wait_master(1, ms(1050 + 2 * 255) + skew_of(100));
     assert_eq!(lan.state(0), VrrpState::Fault);
-    assert_eq!(lan.sent_since(0, now).last().unwrap().advert.priority, 0, "{took:?}");
+    assert_eq!(
+        lan.sent_since(0, now).last().unwrap().advert.priority,
+        0,
+        "{took:?}"
+    );
     lan.hands(0).says.insert("port-80".into(), Says::Pass);
     lan.wait_master(0, secs(6));
 }
@@ -206,9 +220,17 @@ fn the_maintenance_story() {
     lan.run_for(secs(10));
     lan.hands(0).says.insert("maintenance".into(), Says::Fail);
     lan.wait(secs(4), "demoted", |lan| lan.router(0).effective_priority == 51);
-    assert_eq!(lan.sent.last().unwrap().advert.priority, 51, "the peer hears of it at once");
+    assert_eq!(
+        lan.sent.last().unwrap().advert.priority,
+        51,
+        "the peer hears of it at once"
+    );
     lan.wait_master(1, down(100));
-    assert!(lan.router(1).cause.contains("is worse: priority 51 against 100"), "{}", lan.router(1).cause);
+    assert!(
+        lan.router(1).cause.contains("is worse: priority 51 against 100"),
+        "{}",
+        lan.router(1).cause
+    );
     lan.run_for(secs(20));
     assert_eq!(lan.masters(), [1]);
     // The file on the other node, too: 50 against 51, it moves back.
@@ -220,7 +242,10 @@ fn the_maintenance_story() {
     lan.hands(0).says.insert("maintenance".into(), Says::Pass);
     lan.run_for(secs(20));
     assert_eq!(lan.masters(), [0]);
-    assert_eq!((lan.router(0).effective_priority, lan.router(1).effective_priority), (101, 100));
+    assert_eq!(
+        (lan.router(0).effective_priority, lan.router(1).effective_priority),
+        (101, 100)
+    );
     assert!(lan.router(0).reasons.is_empty());
 }
 
@@ -236,7 +261,10 @@ fn a_demotion_that_does_not_cross_the_gap_moves_nothing() {
 #[test]
 fn with_preempt_off_weights_move_nothing_but_a_goodbye_does() {
     let patient = |router: &mut RouterConfig| router.preempt = Preempt::Never;
-    let mut lan = Lan::new([maintained(101).with_router(patient), maintained(100).with_router(patient)]);
+    let mut lan = Lan::new([
+        maintained(101).with_router(patient),
+        maintained(100).with_router(patient),
+    ]);
     lan.wait_master(0, secs(6));
     lan.hands(0).says.insert("maintenance".into(), Says::Fail);
     lan.run_for(secs(60));
@@ -263,12 +291,20 @@ fn version_2_pairs_fail_over_as_well() {
 fn a_restarted_daemon_removes_what_its_last_life_left_behind() {
     let mut lan = pair();
     lan.kill_daemon(0);
-    lan.wait(secs(4), "the other took over", |lan| lan.state(1) == VrrpState::Master);
+    lan.wait(secs(4), "the other took over", |lan| {
+        lan.state(1) == VrrpState::Master
+    });
     assert_eq!(lan.owners(), [0, 1]);
     let now = lan.now;
     lan.start(0);
     assert_eq!(lan.owners(), [1]);
-    assert_eq!(lan.count(0, now, |command| matches!(command, Command::RemoveAddresses { .. })), 1);
+    assert_eq!(
+        lan.count(0, now, |command| matches!(
+            command,
+            Command::RemoveAddresses { .. }
+        )),
+        1
+    );
     lan.wait_master(0, secs(4));
 }
 

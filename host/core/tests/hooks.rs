@@ -13,7 +13,12 @@ use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::{CallError, ErrorClass, NotifyEvent};
 use standfast_core::time::Instant;
 
-const STATES: &[VrrpState] = &[VrrpState::Master, VrrpState::Backup, VrrpState::Fault, VrrpState::Stopped];
+const STATES: &[VrrpState] = &[
+    VrrpState::Master,
+    VrrpState::Backup,
+    VrrpState::Fault,
+    VrrpState::Stopped,
+];
 
 fn event(id: u64) -> NotifyEvent {
     NotifyEvent {
@@ -51,9 +56,14 @@ impl Bench {
     fn next(&mut self) -> (u64, u64) {
         let start = self.now;
         for _ in 0..10 {
-            self.now = self.now.max(self.hook.deadline().expect("there is something to tell"));
+            self.now = self
+                .now
+                .max(self.hook.deadline().expect("there is something to tell"));
             if let Some(event) = self.hook.poll(self.now) {
-                return (event.id, u64::try_from(self.now.since(start).as_millis()).unwrap());
+                return (
+                    event.id,
+                    u64::try_from(self.now.since(start).as_millis()).expect("short"),
+                );
             }
         }
         panic!("a busy loop");
@@ -160,7 +170,11 @@ fn the_worker_dies_in_the_middle_and_the_event_is_told_again() {
     lan.run_for(ms(1));
     lan.handle(0, Event::WorkerDown("killed".into()));
     lan.run_for(secs(600));
-    let deliveries = |lan: &Lan| lan.count(0, Instant::default(), |command| matches!(command, Command::Notify(_)));
+    let deliveries = |lan: &Lan| {
+        lan.count(0, Instant::default(), |command| {
+            matches!(command, Command::Notify(_))
+        })
+    };
     assert_eq!(deliveries(&lan), 2, "no attempts are spent on nobody");
     lan.hands(0).worker_up = true;
     lan.handle(0, Event::WorkerUp("again".into()));
@@ -171,21 +185,37 @@ fn the_worker_dies_in_the_middle_and_the_event_is_told_again() {
 
 #[test]
 fn a_hook_hears_its_routers_and_states_with_cause_and_priority() {
-    let deaf = NotifyConfig { routers: vec![id("VI_2")], ..hook("deaf", STATES) };
-    let config = node(100).with_hook(hook("log", &[VrrpState::Master, VrrpState::Fault])).with_hook(deaf);
+    let deaf = NotifyConfig {
+        routers: vec![id("VI_2")],
+        ..hook("deaf", STATES)
+    };
+    let config = node(100)
+        .with_hook(hook("log", &[VrrpState::Master, VrrpState::Fault]))
+        .with_hook(deaf);
     let mut lan = Lan::new([config]);
     lan.wait_master(0, secs(5));
     lan.cable(0, false);
     lan.run_for(ms(100));
     let told = lan.hands(0).told.clone();
-    let states: Vec<_> = told.iter().map(|event| (event.was, event.now, event.priority)).collect();
+    let states: Vec<_> = told
+        .iter()
+        .map(|event| (event.was, event.now, event.priority))
+        .collect();
     assert_eq!(
         states,
-        [(VrrpState::Backup, VrrpState::Master, 100), (VrrpState::Master, VrrpState::Fault, 100)]
+        [
+            (VrrpState::Backup, VrrpState::Master, 100),
+            (VrrpState::Master, VrrpState::Fault, 100)
+        ]
     );
     assert!(told[0].id < told[1].id);
     assert!(told[1].attrs.contains(&("node".into(), "node".into())));
-    assert!(told[1].attrs.iter().any(|(key, value)| key == "cause" && value.contains("no carrier")));
+    assert!(
+        told[1]
+            .attrs
+            .iter()
+            .any(|(key, value)| key == "cause" && value.contains("no carrier"))
+    );
 }
 
 #[test]
@@ -195,7 +225,9 @@ fn the_end_is_told_before_the_exit() {
     lan.run_for(secs(1));
     let now = lan.now;
     lan.shutdown(0);
-    lan.wait(ms(50), "exit", |lan| lan.count(0, now, |command| *command == Command::Exit) == 1);
+    lan.wait(ms(50), "exit", |lan| {
+        lan.count(0, now, |command| *command == Command::Exit) == 1
+    });
     assert_eq!(lan.hands(0).told.last().unwrap().now, VrrpState::Stopped);
 }
 
@@ -209,7 +241,9 @@ fn a_hook_that_fails_delays_the_exit_by_two_seconds_at_most() {
         lan.hands(0).worker_up = worker;
         let now = lan.now;
         lan.shutdown(0);
-        let took = lan.wait(secs(3), "exit", |lan| lan.count(0, now, |c| *c == Command::Exit) == 1);
+        let took = lan.wait(secs(3), "exit", |lan| {
+            lan.count(0, now, |c| *c == Command::Exit) == 1
+        });
         assert_eq!(took, secs(2));
     }
 }

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn status(args: &StatusArgs) -> Result<Code, Failure> {
     loop {
-        let answer = one(&args.place, &Request::Status)?;
+        let answer = one(&args.place, &Request::Status {})?;
         let Answer::Status { snapshot } = answer else {
             return Err(unexpected(&answer));
         };
@@ -70,7 +70,7 @@ pub(super) fn events(args: &EventsArgs) -> Result<Code, Failure> {
 }
 
 pub(super) fn reload(place: &Place) -> Result<Code, Failure> {
-    done(place, &Request::Reload)
+    done(place, &Request::Reload {})
 }
 
 pub(super) fn service(place: &Place, name: ServiceName, action: ServiceAction) -> Result<Code, Failure> {

@@ -64,21 +64,20 @@ impl Daemon {
             Ok(_) => config.interfaces(),
             Err(_) => self.config.interfaces(),
         });
-        let mut opened = opened.map_err(|failure| failure.message)?;
-        // Sockets that are open stay: their queues hold what peers say just now.
-        for (name, socket) in &mut opened {
-            if let Some(kept) = self.hands.sockets.remove(name) {
-                *socket = kept;
-            }
-        }
+        let opened = opened.map_err(|failure| failure.message)?;
         let watch = Watch::new(config.plugin_dirs.iter().map(PathBuf::as_path));
         self.watch = watch.map_err(|error| format!("plugin folders: {error}"))?;
         self.warn_of_missing_folders();
+        // Sockets that are open stay: their queues hold what peers say just now.
+        for (name, socket) in opened {
+            self.hands.sockets.entry(name).or_insert(socket);
+        }
+        let wanted = config.vrrp_interfaces();
         self.config = config.clone();
         self.engine.handle(Event::Reload(Box::new(config)), now());
-        // Goodbyes of routers that are gone leave through the sockets that are still open.
+        // Goodbyes of routers that are gone leave before their sockets close.
         self.act();
-        self.hands.sockets = opened;
+        self.hands.sockets.retain(|name, _| wanted.contains(name));
         self.tell_links();
         self.look_at_plugins();
         Ok("configuration reloaded".into())

@@ -18,14 +18,14 @@ impl Daemon {
         } = asked;
         let reads = matches!(
             request,
-            Request::Status | Request::Why { .. } | Request::Events { .. }
+            Request::Status {} | Request::Why { .. } | Request::Events { .. }
         );
         if !reads && !may_write {
             answer(reply, Err("only root may change anything".into()));
             return;
         }
         match request {
-            Request::Status => {
+            Request::Status {} => {
                 let mut snapshot = Box::new(self.engine.status(now()));
                 let dropped = self.hands.sockets.values().map(VrrpSocket::dropped);
                 snapshot.malformed = dropped.map(|dropped| dropped.oversized + dropped.malformed).sum();
@@ -37,7 +37,7 @@ impl Daemon {
                 // A client that has left is fine.
                 let _ = reply.send(Told::Stream(kept, follow.then_some(news)));
             }
-            Request::Reload => self.begin_reload(Some(reply)),
+            Request::Reload {} => self.begin_reload(Some(reply)),
             Request::Service { name, action } => {
                 self.next_ticket += 1;
                 let ticket = self.next_ticket;

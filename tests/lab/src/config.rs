@@ -9,7 +9,15 @@ use crate::world::VIP;
 
 /// A shipped example, with the paths of `node` instead of the machine's.
 pub fn example(file: &str, node: &Node) -> Result<String> {
-    Ok(localize(&place::example(file)?, node))
+    let text = place::example(file)?;
+    // Without such a line the daemon looks where a package would put them.
+    let named = text.lines().any(|line| line.starts_with("plugins "));
+    let plugins = if named {
+        ""
+    } else {
+        "plugins \"/usr/lib/standfast/plugins\"\n"
+    };
+    Ok(localize(&format!("{plugins}{text}"), node))
 }
 
 /// Puts the paths of `node` where a text has those of a machine.
@@ -18,7 +26,6 @@ pub fn localize(text: &str, node: &Node) -> String {
     text.replace("/etc/nginx/nginx.conf", &own("etc/nginx.conf"))
         .replace("/usr/lib/standfast/plugins", &own("plugins"))
         .replace("/etc/standfast", &own("etc"))
-        .replace("/etc/keepalived", &own("etc"))
 }
 
 /// One virtual router, VRID 55 on eth1 with the VIP of all examples, and what it tracks.

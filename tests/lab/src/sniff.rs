@@ -95,10 +95,16 @@ impl Sniffer {
             .cloned()
     }
 
-    /// The longest time between two adverts of one node since `start`.
-    pub fn longest_gap(&self, address: Ipv4Addr, start: Instant) -> Option<Duration> {
-        let adverts = self.from(address, start);
-        adverts.windows(2).map(|pair| pair[1].at - pair[0].at).max()
+    /// The longest time between two adverts of one node since `start`, the time until now counted too.
+    pub fn longest_gap(&self, address: Ipv4Addr, start: Instant) -> Duration {
+        let mut moments: Vec<Instant> = self.from(address, start).iter().map(|advert| advert.at).collect();
+        moments.insert(0, start);
+        moments.push(Instant::now());
+        moments
+            .windows(2)
+            .map(|pair| pair[1].saturating_duration_since(pair[0]))
+            .max()
+            .unwrap_or_default()
     }
 }
 

@@ -73,7 +73,11 @@ pub fn launch(node: &Node, config: &str) -> Result<Daemon> {
     let argv = run_command(&config, RUNTIME)?;
     let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
     let program = node.spawn("standfast", &argv)?;
-    Ok(Daemon { node: node.clone(), program, config })
+    Ok(Daemon {
+        node: node.clone(),
+        program,
+        config,
+    })
 }
 
 /// The command line that runs the daemon. Compiled plugins are kept beside the programs, for all worlds to come.
@@ -81,7 +85,14 @@ pub fn run_command(config: &Path, runtime: &str) -> Result<Vec<String>> {
     place::program("standfast-worker")?;
     let cache = place::programs()?.join("lab-cache");
     std::fs::create_dir_all(&cache).doing(|| format!("cannot make {}", cache.display()))?;
-    let words = ["run", "--config", &config.display().to_string(), "--runtime-dir", runtime].map(str::to_owned);
+    let words = [
+        "run",
+        "--config",
+        &config.display().to_string(),
+        "--runtime-dir",
+        runtime,
+    ]
+    .map(str::to_owned);
     let mut argv = vec![place::program("standfast")?.display().to_string()];
     argv.extend(words);
     argv.extend(["--cache-dir".to_owned(), cache.display().to_string()]);

@@ -28,7 +28,9 @@ impl Engine {
             self.with_router(&name, now, |router, deeds| {
                 router.reasons = reasons;
                 // An address just lost still carries the goodbye.
-                router.machine.set_primary(own.or_else(|| router.machine.primary()));
+                router
+                    .machine
+                    .set_primary(own.or_else(|| router.machine.primary()));
                 router.set_standing(standing, now, deeds);
                 router.machine.set_primary(own);
             });

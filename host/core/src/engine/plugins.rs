@@ -137,8 +137,12 @@ impl Engine {
             generation,
             path,
             fallback,
+            replaces,
         } = load;
-        let user = self.checks.values().find(|check| check.config().plugin == plugin);
+        let user = self
+            .checks
+            .values()
+            .find(|check| replaces && check.config().plugin == plugin);
         let trial = user.map(|check| check_call(check, 0, &self.routers));
         LoadPlugin {
             plugin,
@@ -156,7 +160,8 @@ fn check_call(check: &Check, run: u64, routers: &BTreeMap<RouterName, Router>) -
         check: config.name.clone(),
         run,
         plugin: config.plugin.clone(),
-        timeout: config.timeout,
+        // The worker answers a little before the scheduler's own deadline, so that its reason is heard.
+        timeout: config.timeout - config.timeout / 20,
         previous: check.previous(),
         settings: config.settings.clone(),
         grants: config.grants.clone(),

@@ -65,7 +65,7 @@ pub fn judge(base: Priority, items: &[Item]) -> (Standing, Vec<String>) {
     }
     let standing = match (unfit, waiting) {
         (Some(why), _) => Standing::Unfit(why),
-        (None, Some(what_for)) => Standing::Waiting(what_for),
+        (None, Some(what_for)) => Standing::Waiting(what_for, base.weighted(sum)),
         (None, None) => Standing::Fit(base.weighted(sum)),
     };
     (standing, reasons)

@@ -25,6 +25,9 @@ pub struct Load {
     pub path: PathBuf,
     /// What served before.
     pub fallback: Option<String>,
+    /// Whether an older version serves, which a trial call protects. Without one there is nothing to protect, and the
+    /// checks themselves show what is wrong.
+    pub replaces: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -148,6 +151,7 @@ impl Catalog {
             generation: self.generation,
             path,
             fallback,
+            replaces: entry.serving.is_some(),
         })
     }
 

@@ -40,8 +40,8 @@ pub enum Action {
 /// Whether this node may hold the addresses, and with which priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Not known yet; keeps a router in Init, and any other router as it is.
-    Waiting(String),
+    /// Not known yet; keeps a router in Init, and any other router in its state, with this priority.
+    Waiting(String, Priority),
     /// It must not.
     Unfit(String),
     /// It may.
@@ -107,6 +107,10 @@ impl Machine {
     pub fn reconfigure(&mut self, config: &RouterConfig) {
         self.interval = config.interval;
         self.preempt = config.preempt;
+        if matches!(self.state, VrrpState::Init | VrrpState::Fault) {
+            // Nobody hears it; elsewhere the next standing brings it, with weights.
+            self.priority = config.priority;
+        }
         if self.version == Version::V2 {
             // v2 never learns (R2-3).
             self.learned = config.interval;
@@ -122,17 +126,20 @@ impl Machine {
     pub fn set_standing(&mut self, standing: Standing, now: Instant, out: &mut Vec<Action>) {
         match (self.state, standing) {
             (VrrpState::Stopped, _) => {}
-            (VrrpState::Init, Standing::Waiting(why)) => self.cause = why,
-            (VrrpState::Backup | VrrpState::Master | VrrpState::Fault, Standing::Waiting(_)) => {}
+            (VrrpState::Init, Standing::Waiting(why, priority)) => {
+                self.priority = priority;
+                self.cause = why;
+            }
+            (VrrpState::Fault, Standing::Waiting(_, priority)) => self.priority = priority,
             (VrrpState::Init | VrrpState::Fault, Standing::Fit(priority)) => {
                 self.priority = priority;
                 self.start(now, out);
             }
-            (VrrpState::Backup, Standing::Fit(priority)) => {
+            (VrrpState::Backup, Standing::Fit(priority) | Standing::Waiting(_, priority)) => {
                 self.priority = priority;
                 self.rearm_backup(now);
             }
-            (VrrpState::Master, Standing::Fit(priority)) => {
+            (VrrpState::Master, Standing::Fit(priority) | Standing::Waiting(_, priority)) => {
                 if priority != self.priority {
                     self.priority = priority;
                     self.send(now, out);

@@ -9,7 +9,9 @@ use standfast_core::config::check::{CheckConfig, OnError};
 use standfast_core::config::file::Config;
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::config::notify::NotifyConfig;
-use standfast_core::config::router::{AuthPass, Preempt, RouterConfig, Scope, Track, Tracked, VirtualAddress};
+use standfast_core::config::router::{
+    AuthPass, Preempt, RouterConfig, Scope, Track, Tracked, VirtualAddress,
+};
 use standfast_core::config::service::{RestartPolicy, ServiceConfig, ServiceKind};
 use standfast_core::ids::{AdvertInterval, Priority, Version, VrrpState, Weight};
 

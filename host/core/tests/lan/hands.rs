@@ -133,11 +133,9 @@ impl Hands {
                 let addresses = addresses.iter().map(|a| a.address);
                 self.change(Step::Add, router, |table| table.extend(addresses))
             }
-            Command::RemoveAddresses { router, addresses } => {
-                self.change(Step::Remove, router, |table| {
-                    table.retain(|there| addresses.iter().all(|gone| gone.address != *there));
-                })
-            }
+            Command::RemoveAddresses { router, addresses } => self.change(Step::Remove, router, |table| {
+                table.retain(|there| addresses.iter().all(|gone| gone.address != *there));
+            }),
             Command::Answer { ticket, result } => {
                 self.answers.push((ticket, result));
                 Vec::new()
@@ -148,12 +146,27 @@ impl Hands {
                     return Vec::new();
                 };
                 let (check, run) = (call.check, call.run);
-                vec![(took, Event::Checked { check, run, outcome, took })]
+                vec![(
+                    took,
+                    Event::Checked {
+                        check,
+                        run,
+                        outcome,
+                        took,
+                    },
+                )]
             }
             Command::Load(load) if self.worker_up && self.loads_answered => {
                 let (plugin, generation) = (load.plugin, load.generation);
                 let result = Ok(loaded(plugin.as_str()));
-                vec![(ms(5), Event::PluginLoaded { plugin, generation, result })]
+                vec![(
+                    ms(5),
+                    Event::PluginLoaded {
+                        plugin,
+                        generation,
+                        result,
+                    },
+                )]
             }
             Command::Notify(call) if self.worker_up => {
                 let (notify, id) = (call.notify, call.event.id);
@@ -201,7 +214,10 @@ impl Hands {
         };
         // A carrier report of before the change arrives after the answer, as it may with a real kernel.
         vec![
-            (Duration::from_micros(200), Event::AddressesDone { router, step, result }),
+            (
+                Duration::from_micros(200),
+                Event::AddressesDone { router, step, result },
+            ),
             (Duration::from_micros(250), before),
             (Duration::from_micros(300), self.link_event()),
         ]
@@ -240,7 +256,12 @@ impl Hands {
         let end = |after, number| (after, exited(service, pid, None, Some(number), String::new()));
         match signal {
             Signal::Reload => Vec::new(),
-            Signal::Quit => self.script.quits_after.map(|after| end(after, 3)).into_iter().collect(),
+            Signal::Quit => self
+                .script
+                .quits_after
+                .map(|after| end(after, 3))
+                .into_iter()
+                .collect(),
             Signal::Terminate if self.script.heeds_term => vec![end(ms(5), 15)],
             Signal::Terminate => Vec::new(),
             Signal::Kill => vec![end(ms(1), 9)],

@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses its own part of the LAN")]
 
 pub(crate) mod config;
+pub(crate) mod faults;
 pub(crate) mod hands;
+pub(crate) mod supervised;
+pub(crate) mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -11,16 +14,14 @@ use std::time::Duration;
 use standfast_core::chance::Chance;
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
-use standfast_core::control::ServiceAction;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
 use standfast_core::ids::VrrpState;
-use standfast_core::status::{CheckStatus, RouterStatus, ServiceStatus};
 use standfast_core::time::Instant;
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
 
-use config::{ETH, ROUTER, VIP, id, ms};
-use hands::{Hands, exited};
+use config::{ETH, id, ms};
+use hands::Hands;
 
 /// One node: 10.0.0.(1 + index).
 pub(crate) struct Node {
@@ -49,7 +50,7 @@ pub(crate) struct Lan {
     /// What is under way, in order of arrival: node, its life, event.
     under_way: BTreeMap<(Instant, u64), (usize, u32, Event)>,
     serial: u64,
-    /// Steps since time last passed.
+    /// Alarms since time last passed.
     still: u32,
     pub(crate) delay: Duration,
     /// Lost packets per thousand.
@@ -98,7 +99,7 @@ impl Lan {
     }
 
     pub(crate) fn start(&mut self, node: usize) {
-        let seed = u64::try_from(node).unwrap();
+        let seed = u64::try_from(node).expect("few nodes");
         let config = self.nodes[node].config.clone();
         let plugins = config.plugins();
         self.nodes[node].engine = Some(Engine::new(config, seed, self.now));
@@ -152,7 +153,9 @@ impl Lan {
 
     #[track_caller]
     pub(crate) fn wait_state(&mut self, node: usize, state: VrrpState, limit: Duration) -> Duration {
-        self.wait(limit, &format!("node {node} is {state}"), |lan| lan.state(node) == state)
+        self.wait(limit, &format!("node {node} is {state}"), |lan| {
+            lan.state(node) == state
+        })
     }
 
     fn next(&self) -> Option<Instant> {
@@ -172,10 +175,12 @@ impl Lan {
     /// What has arrived goes first, then the alarms (S10).
     fn step(&mut self) {
         let Some(at) = self.next() else { return };
-        self.still = if at > self.now { 0 } else { self.still + 1 };
-        assert!(self.still < 1000, "a busy loop: {:?}", self.alarms().collect::<Vec<_>>());
+        self.still = if at > self.now { 0 } else { self.still };
         self.now = self.now.max(at);
-        let first = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now);
+        let first = self
+            .under_way
+            .first_entry()
+            .filter(|entry| entry.key().0 <= self.now);
         if let Some(entry) = first {
             let (node, life, event) = entry.remove();
             if self.nodes[node].life != life {
@@ -188,6 +193,12 @@ impl Lan {
             }
             return;
         }
+        self.still += 1;
+        assert!(
+            self.still < 100,
+            "a busy loop: {:?}",
+            self.alarms().collect::<Vec<_>>()
+        );
         let due: Vec<_> = self.alarms().filter(|(at, _)| *at <= self.now).collect();
         for (_, node) in due {
             self.handle(node, Event::Tick);
@@ -214,19 +225,23 @@ impl Lan {
     }
 
     fn carry_out(&mut self, node: usize, command: &Command) {
-        match command {
-            Command::SendAdvert { source, destination, bytes, .. } => {
-                let (advert, _) = Advert::decode(bytes, *source, *destination).expect("what is sent is right");
-                self.sent.push(Sent { at: self.now, node, advert });
-                for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
-                    self.send(node, peer, *source, bytes.clone());
-                }
+        if let Command::SendAdvert {
+            source,
+            destination,
+            bytes,
+            ..
+        } = command
+        {
+            let (advert, _) = Advert::decode(bytes, *source, *destination).expect("what is sent is right");
+            let at = self.now;
+            self.sent.push(Sent { at, node, advert });
+            for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
+                self.send(node, peer, *source, bytes.clone());
             }
-            Command::Announce { addresses, .. } => {
-                let last = addresses.iter().map(|(_, address)| (*address, node));
-                self.arp.extend(last);
-            }
-            _ => {}
+        }
+        if let Command::Announce { addresses, .. } = command {
+            let last = addresses.iter().map(|(_, address)| (*address, node));
+            self.arp.extend(last);
         }
     }
 
@@ -249,151 +264,8 @@ impl Lan {
     pub(crate) fn later(&mut self, delay: Duration, node: usize, event: Event) {
         self.serial += 1;
         let life = self.nodes[node].life;
-        self.under_way.insert((self.now + delay, self.serial), (node, life, event));
-    }
-
-    // ---- faults
-
-    /// Power off: nothing is said, the addresses are gone with the kernel.
-    pub(crate) fn crash(&mut self, node: usize) {
-        self.nodes[node].engine = None;
-        self.nodes[node].life += 1;
-        self.nodes[node].hands.table.clear();
-        self.nodes[node].hands.alive = None;
-    }
-
-    /// The daemon alone dies: the addresses stay where they are.
-    pub(crate) fn kill_daemon(&mut self, node: usize) {
-        self.nodes[node].engine = None;
-        self.nodes[node].life += 1;
-        self.nodes[node].hands.alive = None;
-    }
-
-    /// SIGSTOP and SIGCONT: what arrives meanwhile waits.
-    pub(crate) fn freeze(&mut self, node: usize, frozen: bool) {
-        self.nodes[node].frozen = frozen;
-        for event in std::mem::take(&mut self.nodes[node].held) {
-            self.later(Duration::ZERO, node, event);
-        }
-    }
-
-    pub(crate) fn cable(&mut self, node: usize, plugged: bool) {
-        // News of a kernel do not overtake each other.
-        self.run_for(ms(1));
-        self.nodes[node].hands.link.carrier = plugged;
-        self.handle(node, self.nodes[node].hands.link_event());
-    }
-
-    pub(crate) fn cut(&mut self, from: usize, to: usize) {
-        self.cuts.insert((from, to));
-    }
-
-    pub(crate) fn heal(&mut self) {
-        self.cuts.clear();
-    }
-
-    pub(crate) fn shutdown(&mut self, node: usize) {
-        self.handle(node, Event::Shutdown);
-    }
-
-    pub(crate) fn reload(&mut self, node: usize, config: Config) {
-        self.nodes[node].config = config.clone();
-        let plugins = config.plugins();
-        self.handle(node, Event::Reload(Box::new(config)));
-        for plugin in plugins {
-            let path = Some(format!("/plugins/{plugin}.wasm").into());
-            self.handle(node, Event::PluginFile { plugin, path });
-        }
-    }
-
-    /// Someone else takes the address off, or puts it on.
-    pub(crate) fn meddle(&mut self, node: usize, there: bool) {
-        self.run_for(ms(1));
-        let table = &mut self.nodes[node].hands.table;
-        _ = if there { table.insert(VIP) } else { table.remove(&VIP) };
-        self.handle(node, self.nodes[node].hands.link_event());
-    }
-
-    /// KILL from outside.
-    pub(crate) fn kill_service(&mut self, node: usize, service: &str) {
-        let pid = self.nodes[node].hands.alive.expect("it lives");
-        self.handle(node, exited(service, pid, None, Some(9), String::new()));
-    }
-
-    pub(crate) fn operate(&mut self, node: usize, service: &str, action: ServiceAction, ticket: u64) {
-        let service = id(service);
-        self.handle(node, Event::Operate { service, action, ticket });
-    }
-
-    // ---- what is
-
-    pub(crate) fn config(&self, node: usize) -> Config {
-        self.nodes[node].config.clone()
-    }
-
-    pub(crate) fn router(&self, node: usize) -> RouterStatus {
-        let routers = self.engine(node).status(self.now).routers;
-        routers.into_iter().find(|router| router.name == ROUTER).expect("it has that router")
-    }
-
-    pub(crate) fn service(&self, node: usize) -> ServiceStatus {
-        let mut services = self.engine(node).status(self.now).services;
-        services.pop().expect("it has a service")
-    }
-
-    pub(crate) fn check(&self, node: usize, name: &str) -> CheckStatus {
-        let checks = self.engine(node).status(self.now).checks;
-        checks.into_iter().find(|check| check.name == name).expect("it has that check")
-    }
-
-    pub(crate) fn state(&self, node: usize) -> VrrpState {
-        match &self.nodes[node].engine {
-            Some(_) => self.router(node).state,
-            None => VrrpState::Stopped,
-        }
-    }
-
-    pub(crate) fn masters(&self) -> Vec<usize> {
-        let all = 0..self.nodes.len();
-        all.filter(|node| self.state(*node) == VrrpState::Master).collect()
-    }
-
-    /// Nodes whose kernel holds the first virtual address.
-    pub(crate) fn owners(&self) -> Vec<usize> {
-        let all = 0..self.nodes.len();
-        all.filter(|node| self.nodes[*node].hands.table.contains(&VIP)).collect()
-    }
-
-    /// Adverts of a node since `start`.
-    pub(crate) fn sent_since(&self, node: usize, start: Instant) -> Vec<Sent> {
-        let its = |sent: &&Sent| sent.node == node && sent.at >= start;
-        self.sent.iter().filter(its).cloned().collect()
-    }
-
-    /// Commands of a node since `start` of which `is` holds.
-    pub(crate) fn count(&self, node: usize, start: Instant, is: impl Fn(&Command) -> bool) -> usize {
-        let commands = &self.nodes[node].hands.commands;
-        commands.iter().filter(|(at, command)| *at >= start && is(command)).count()
-    }
-
-    pub(crate) fn moves(&self, node: usize) -> usize {
-        let records = &self.nodes[node].hands.records;
-        records.iter().filter(|record| record.moved.is_some()).count()
-    }
-
-    /// All records, for a person.
-    pub(crate) fn story(&self) -> String {
-        let mut lines: Vec<_> = (0..)
-            .zip(&self.nodes)
-            .flat_map(|(index, node)| node.hands.records.iter().map(move |record| (record.at, index, record)))
-            .map(|(at, node, record)| {
-                let time = at.since(Instant::from_nanos(1_000_000_000)).as_secs_f64();
-                let moved = record.moved.map(|(from, to)| format!("{from} -> {to}: "));
-                (at, format!("{time:9.4} node {node} {} {}{}", record.subject, moved.unwrap_or_default(), record.message))
-            })
-            .collect();
-        lines.sort();
-        lines.into_iter().map(|(_, line)| line + "\n").collect()
+        self.under_way
+            .insert((self.now + delay, self.serial), (node, life, event));
     }
 }
 

@@ -18,7 +18,7 @@ pub fn run(auto: bool) -> Result<u8> {
     say::line("\nTwo nodes, lb01 and lb02, each with standfast and nginx; behind them two web servers;");
     say::line("a client asks the virtual address 192.168.31.5 every millisecond, by ICMP echo and by HTTP.");
     let mut rows = vec![
-        ["", "fault", "expected", "VIP", "ICMP missed", "HTTP failed"]
+        ["", "fault", "VIP", "ICMP missed", "HTTP failed"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -79,8 +79,7 @@ fn row(scene: &Scene, verdict: &Verdict) -> Vec<String> {
     vec![
         mark.to_owned(),
         scene.title.to_owned(),
-        scene.expected.to_owned(),
-        format!("{} → {}", verdict.before, verdict.after),
+        verdict.path.clone(),
         story::cost(&verdict.seen.icmp),
         story::cost(&verdict.seen.http),
     ]

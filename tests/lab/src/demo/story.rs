@@ -30,9 +30,8 @@ pub(super) struct Scene {
 pub(super) struct Verdict {
     pub(super) good: bool,
     pub(super) fault: Option<Error>,
-    /// Who had the VIP before and after.
-    pub(super) before: String,
-    pub(super) after: String,
+    /// Who had the VIP, in order: `lb01 → lb02`.
+    pub(super) path: String,
     pub(super) seen: Seen,
     pub(super) notes: Vec<String>,
 }
@@ -50,17 +49,18 @@ impl Scene {
 
     fn try_play(&self, verdict: &mut Verdict) -> Result<()> {
         let mut stage = (self.cast)()?;
-        verdict.before = stage.owner();
+        let before = stage.owner();
+        verdict.path.clone_from(&before);
         let client = stage.client()?;
         let live = Live::start(&stage, &client);
-        say::line(&format!("  VIP at {}; {}", verdict.before, self.action));
+        say::line(&format!("  VIP at {before}; {}", self.action));
         let start = Instant::now();
         let outcome = (self.act)(&mut stage).and_then(|notes| {
             client.wait_answers(Duration::from_secs(10))?;
             Ok(notes)
         });
         drop(live);
-        verdict.after = stage.owner();
+        verdict.path = path(before, &stage, start);
         verdict.seen = client.since(start)?;
         verdict.notes = outcome?;
         within("ICMP", &verdict.seen.icmp, self.bounds.0)?;
@@ -82,6 +82,19 @@ impl Verdict {
             http.silence_ms()
         )
     }
+}
+
+/// Every node that got the VIP since `start`, after the one that had it.
+fn path(before: String, stage: &Stage, start: Instant) -> String {
+    let came = stage
+        .world()
+        .owners
+        .since(start)
+        .into_iter()
+        .filter(|change| change.came);
+    let mut names = vec![before];
+    names.extend(came.map(|change| change.node));
+    names.join(" → ")
 }
 
 /// A cell of the summary.
