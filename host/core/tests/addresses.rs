@@ -3,12 +3,13 @@
 mod lan;
 
 use lan::Lan;
-use lan::config::{VIP, With, id, ms, node, secs, vip};
+use lan::config::{VIP, With, centis, id, ms, node, secs, vip};
 use standfast_core::command::Command;
 use standfast_core::event::Event;
-use standfast_core::ids::VrrpState;
+use standfast_core::ids::{Version, VrrpState};
 use standfast_core::time::Instant;
 use standfast_core::vrrp::addresses::{Addresses, Listed, Meddling, Step};
+use standfast_core::wire::advert::Advert;
 
 fn master() -> Lan {
     let mut lan = Lan::new([node(100)]);
@@ -47,6 +48,29 @@ fn addresses_are_added_once_and_announced_twice() {
     );
     assert_eq!(lan.router(0).counters.addresses_restored, 0);
     assert!(!lan.story().contains("someone else"), "{}", lan.story());
+}
+
+#[test]
+fn a_master_that_hears_worse_ones_announces_once_a_second_and_last() {
+    let mut lan = master();
+    let worse = Advert {
+        version: Version::V3,
+        vrid: 51.try_into().expect("legal"),
+        priority: 1,
+        interval: centis(1),
+        addresses: vec![VIP],
+        auth: None,
+    };
+    let start = lan.now;
+    for _ in 0..250 {
+        lan.inject(0, [10, 0, 0, 9].into(), &worse);
+        lan.run_for(ms(10));
+    }
+    assert_eq!(announces(&lan, start), 3, "at 0, 1 and 2 seconds");
+    lan.run_for(ms(1_000));
+    assert_eq!(announces(&lan, start), 4, "and when the other has fallen silent");
+    lan.run_for(secs(60));
+    assert_eq!(announces(&lan, start), 4);
 }
 
 #[test]

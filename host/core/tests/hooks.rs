@@ -165,9 +165,10 @@ fn the_worker_dies_in_the_middle_and_the_event_is_told_again() {
     lan.run_for(secs(1));
     assert_eq!(lan.hands(0).told.len(), 1);
     // The delivery of "master" is lost with the worker.
-    lan.wait(secs(5), "master", |lan| lan.state(0) == VrrpState::Master);
     lan.hands(0).worker_up = false;
+    lan.wait(secs(5), "master", |lan| lan.state(0) == VrrpState::Master);
     lan.run_for(ms(1));
+    assert_eq!(lan.hands(0).told.len(), 1);
     lan.handle(0, Event::WorkerDown("killed".into()));
     lan.run_for(secs(600));
     let deliveries = |lan: &Lan| {

@@ -42,10 +42,8 @@ proptest! {
 
     #[test]
     fn everything_that_is_asked_is_answered_and_the_end_comes(
-        seed: u64,
         events in proptest::collection::vec((0..3_000_u64, 0..12_u8), 0..30),
     ) {
-        let _ = seed;
         let mut lan = Lan::new([everything(100, secs(1)), everything(150, secs(1))]);
         let mut asked = 0;
         for (pause, event) in events {

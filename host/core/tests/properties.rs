@@ -233,7 +233,10 @@ fn invariants(engine: &Engine, world: &World, now: Instant) {
         let timed = matches!(router.state, VrrpState::Master | VrrpState::Backup);
         assert_eq!(armed, timed, "S5: timer in {}", router.state);
         let owner = router.effective_priority == 255;
-        assert!(!timed || owner == (router.priority == 255), "255 is an owner's and nobody else's");
+        assert!(
+            !timed || owner == (router.priority == 255),
+            "255 is an owner's and nobody else's"
+        );
         assert_ne!(router.effective_priority, 0);
     }
     for hook in &status.notifies {

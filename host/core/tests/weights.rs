@@ -81,14 +81,21 @@ fn an_unknown_soft_check_weighs_nothing_and_an_unknown_hard_check_keeps_init() {
 #[test]
 fn a_new_priority_counts_even_while_a_new_check_is_not_known_yet() {
     for number in [50, 150] {
-        let mut lan = Lan::new([node(100)]);
-        lan.wait_master(0, secs(5));
+        let soft = || CheckConfig {
+            weight: weight(-20),
+            ..check("soft")
+        };
+        let mut lan = Lan::new([node(100).with_check(soft())]);
+        lan.hands(0).says.insert("soft".into(), Says::Fail);
         lan.hands(0).says.insert("new".into(), Says::Hangs);
-        lan.handle(0, Event::Reload(Box::new(node(number).with_check(check("new")))));
+        lan.wait_master(0, secs(5));
+        let changed = node(number).with_check(soft()).with_check(check("new"));
+        lan.handle(0, Event::Reload(Box::new(changed)));
+        let router = lan.router(0);
         assert_eq!(
-            (lan.state(0), lan.router(0).effective_priority),
-            (VrrpState::Master, number)
+            (router.state, router.effective_priority),
+            (VrrpState::Master, number - 20)
         );
-        assert_eq!(lan.sent.last().unwrap().advert.priority, number);
+        assert_eq!(lan.sent.last().unwrap().advert.priority, number - 20);
     }
 }

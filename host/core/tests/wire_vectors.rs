@@ -1,4 +1,4 @@
-//! Known-good bytes of other implementations, and that decoding is the inverse of encoding and never panics.
+//! Bytes laid out and summed by hand, and that decoding is the inverse of encoding and never panics.
 
 use std::net::Ipv4Addr;
 
@@ -9,8 +9,8 @@ use standfast_core::wire::advert::{Advert, ChecksumForm, DecodeError, GROUP, pee
 
 const SOURCE: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 30);
 
-/// tcpdump's and Wireshark's well-known capture of a version 3 router: 192.168.0.30, VRID 52, priority 200,
-/// one second, 192.168.0.1; sum by hand: 3134+c801+0064+c0a8+0001 = 1ba42 -> ba43, and its complement.
+/// From 192.168.0.30: VRID 52, priority 200, one second, 192.168.0.1. Sum without a pseudo-header (RFC 9568, Cisco,
+/// Juniper): 3134+c801+0064+c0a8+0001 = 1ba42 -> ba43, and its complement.
 const V3_MESSAGE_ONLY: [u8; 12] = [
     0x31, 0x34, 0xc8, 0x01, 0x00, 0x64, 0x45, 0xbc, 0xc0, 0xa8, 0x00, 0x01,
 ];
@@ -20,8 +20,9 @@ const V3_PSEUDO_HEADER: [u8; 12] = [
     0x31, 0x34, 0xc8, 0x01, 0x00, 0x64, 0xa4, 0x66, 0xc0, 0xa8, 0x00, 0x01,
 ];
 
-/// keepalived 2.2.7, PASS "abc", two addresses (keepalived.md 2.1): type 1, tail 61 62 63 00 x5. VRID 51, priority
-/// 100, one second, 10.0.0.100 and .101; 2133+6402+0101+0a00+0064+0a00+0065+6162+6300 = 15f61 -> 5f62.
+/// The layout that keepalived 2.2.7 showed in the laboratory for PASS "abc" and two addresses (keepalived.md 2.1): 24
+/// bytes, type 1, tail 61 62 63 00 x5, no pseudo-header. VRID 51, priority 100, one second, 10.0.0.100 and .101:
+/// 2133+6402+0101+0a00+0064+0a00+0065+6162+6300 = 15f61 -> 5f62, and its complement.
 const V2_PASS: [u8; 24] = [
     0x21, 0x33, 0x64, 0x02, 0x01, 0x01, 0xa0, 0x9d, 10, 0, 0, 100, 10, 0, 0, 101, 0x61, 0x62, 0x63, 0, 0, 0,
     0, 0,
@@ -67,7 +68,7 @@ fn what_is_sent_by_default_is_what_keepalived_and_frr_understand() {
 }
 
 #[test]
-fn version_2_with_a_password_as_keepalived_sends_it() {
+fn version_2_with_a_password_as_keepalived_lays_it_out() {
     for form in [ChecksumForm::MessageOnly, ChecksumForm::PseudoHeader] {
         assert_eq!(
             v2().encode(SOURCE, GROUP, form),

@@ -23,7 +23,9 @@ pub fn cargo(words: &[&str]) -> Result<Command> {
 /// Builds daemon, worker and plugins.
 pub fn build() -> Result<()> {
     say::line("building standfast and its worker …");
-    must(&["build", "--release", "-p", "standfast", "-p", "standfast-worker"])?;
+    // The whole workspace is selected, as the tests do: another selection has other features of shared crates, and
+    // wasmtime would be compiled once more.
+    must(&["build", "--release", "--workspace", "--bins"])?;
     build_plugins()
 }
 

@@ -60,9 +60,8 @@ fn wait_for_enter() -> bool {
 fn say_verdict(scene: &Scene, verdict: &Verdict) {
     say::line(&format!("  expected: {}", scene.expected));
     say::line(&format!(
-        "  seen:     VIP {} → {}; client missed {}",
-        verdict.before,
-        verdict.after,
+        "  seen:     VIP at {}; client missed {}",
+        verdict.path,
         verdict.missed()
     ));
     for note in &verdict.notes {
