@@ -6,7 +6,7 @@ use standfast_lab::config::Config;
 use standfast_lab::ensure;
 use standfast_lab::error::Result;
 use standfast_lab::nginx;
-use standfast_lab::pair::{ELECTION, Pair, SLACK};
+use standfast_lab::pair::{ELECTION, Pair};
 use standfast_lab::place::example;
 use standfast_lab::standfast::{RUNTIME, cli, start};
 use standfast_lab::wait::wait_until;

@@ -113,8 +113,7 @@ pub(crate) fn hopeless_nginx_moves_the_vip_and_why_says_so() -> Result<()> {
 pub(crate) fn frozen_nginx_moves_the_vip() -> Result<()> {
     let pair = Pair::of_examples("maintenance")?;
     let client = pair.client()?;
-    // Check `nginx-process`: up to 2 s until it looks, 1 s at most per look, twice, 250 ms in between; then skew.
-    let bound = Duration::from_millis(2000 + 1000 + 250 + 1000) + skew(2, 100, SECOND) + SLACK;
+    let bound = pair.one.worst("check nginx-process")? + SLACK;
     let seen = client.during(|| {
         nginx::freeze(&pair.world.lb01)?;
         pair.wait_owner(&pair.world.lb02, bound)

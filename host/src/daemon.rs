@@ -5,6 +5,7 @@ mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use futures_util::future::select_all;
@@ -25,16 +26,20 @@ use crate::net::addresses::Addresses;
 use crate::net::links::{LinkState, Links};
 use crate::net::packet_socket::PacketSocket;
 use crate::net::vrrp_socket::VrrpSocket;
+use crate::plugin_files::Look;
 use crate::status_code::{Code, Failure};
 use crate::supervisor::Supervisor;
-use crate::watch::Watch;
+use crate::systemd::Systemd;
+use crate::watch::{Change, Watch};
 use crate::worker::Worker;
 use crate::{orphans, plugin_files, process, realtime, start, systemd};
 
 /// Events of tasks that may wait for the loop.
 const EVENTS: usize = 1024;
-/// Packets read from one socket before anything else is looked at.
-const PACKETS_PER_TURN: usize = 64;
+/// Packets read from one socket before anything else is looked at: more than its receive buffer holds.
+const PACKETS_PER_TURN: usize = 512;
+/// Events of tasks taken before a deadline is acted on.
+const EVENTS_PER_TURN: usize = 64;
 /// systemd's status line is refreshed this often.
 const STATUS_LINE: Duration = Duration::from_secs(1);
 
@@ -54,10 +59,15 @@ struct Daemon {
     hands: Hands,
     watch: Watch,
     events: mpsc::Receiver<Event>,
+    /// Of the supervisor alone: a crowd of other events cannot make one of these be lost.
+    service_events: mpsc::Receiver<Event>,
     /// Results of reading the configuration again, from the thread that may touch the disk.
     reloads: mpsc::Receiver<Reread>,
     reload_done: mpsc::Sender<Reread>,
     next_ticket: u64,
+    looks: Sender<Look>,
+    systemd: Systemd,
+    leaving: bool,
     /// Interfaces without carrier, whose groups are joined again when they come back.
     silent: BTreeSet<IfName>,
 }
@@ -91,12 +101,15 @@ pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure>
         tracing::warn!("{line}");
     }
     let (reload_done, reloads) = mpsc::channel(4);
+    let (service_sender, service_events) = mpsc::channel(EVENTS);
+    let looks = plugin_files::start(event_sender.clone()).map_err(runtime)?;
+    let systemd = Systemd::start().map_err(runtime)?;
     let hands = Hands {
         sockets,
         frames,
         links,
         journal: Journal::new(),
-        supervisor: Supervisor::new(event_sender.clone()),
+        supervisor: Supervisor::new(service_sender),
         worker: Worker::start(program, options.cache_dir.clone(), event_sender.clone()),
         kinds: BTreeMap::new(),
         askers: BTreeMap::new(),
@@ -112,14 +125,18 @@ pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure>
         hands,
         watch,
         events,
+        service_events,
         reloads,
         reload_done,
         next_ticket: 0,
+        looks,
+        systemd,
+        leaving: false,
         silent: BTreeSet::new(),
     };
     daemon.warn_of_missing_folders();
     daemon.tell_links();
-    daemon.look_at_plugins();
+    daemon.look_at_plugins(None);
     let ended = daemon.turn(asked).await;
     // What remains of the socket would only mislead.
     let _ = std::fs::remove_file(socket);
@@ -134,7 +151,7 @@ impl Daemon {
         let mut watchdog = systemd::watchdog_interval().map(interval);
         let mut status_line = interval(STATUS_LINE);
         tracing::info!(node = %self.config.node, "standfast {} runs", env!("CARGO_PKG_VERSION"));
-        systemd::ready();
+        self.systemd.ready();
         loop {
             if self.act() {
                 return Ok(());
@@ -146,24 +163,42 @@ impl Daemon {
                 () = any_readable(&self.hands.sockets) => {}
                 rung = alarm.ring() => rung.map_err(runtime)?,
                 Some(event) = self.events.recv() => self.engine.handle(event, now()),
+                Some(event) = self.service_events.recv() => self.engine.handle(event, now()),
                 changes = self.hands.links.changed() => self.on_links(changes),
-                changed = self.watch.changed() => {
-                    if let Err(error) = changed {
+                changed = self.watch.changed() => match changed {
+                    Ok(Change::Written(path) | Change::Removed(path)) => self.look_at_plugins(Some(path)),
+                    Ok(Change::FolderLost(folder)) => {
+                        tracing::warn!(folder = %folder.display(), "plugin folder is gone");
+                        self.look_at_plugins(None);
+                    }
+                    Ok(Change::Rescan) => self.look_at_plugins(None),
+                    Err(error) => {
                         tracing::warn!("plugin folders are not watched any more: {error}");
                         self.watch = Watch::new([]).map_err(runtime)?;
                     }
-                    self.look_at_plugins();
-                }
+                },
                 Some(asked) = asked.recv() => self.on_request(asked),
                 Some(reread) = self.reloads.recv() => self.on_reload(reread),
                 _ = signals.terminate.recv() => self.leave(),
                 _ = signals.interrupt.recv() => self.leave(),
                 _ = signals.hangup.recv() => self.begin_reload(None),
-                () = tick(watchdog.as_mut()) => systemd::alive(),
-                _ = status_line.tick() => systemd::status(&self.engine.status(now())),
+                () = tick(watchdog.as_mut()) => self.systemd.alive(),
+                _ = status_line.tick() => {
+                    self.systemd.status(&self.engine.status(now()));
+                    self.watch_missing_folders();
+                }
             }
             // Late is not now: what has queued is read before any deadline is acted on (S10).
-            self.read_packets();
+            if self.read_packets() {
+                // A flood must not keep the other tasks from running.
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..EVENTS_PER_TURN {
+                let Ok(event) = self.service_events.try_recv().or_else(|_| self.events.try_recv()) else {
+                    break;
+                };
+                self.engine.handle(event, now());
+            }
             if self.engine.poll_timeout(now()).is_some_and(|(at, _)| at <= now()) {
                 self.engine.handle(Event::Tick, now());
             }
@@ -180,14 +215,14 @@ impl Daemon {
         false
     }
 
-    /// Bounded, so that a flood cannot keep the alarm from being heard.
-    fn read_packets(&mut self) {
+    /// Bounded, so that a flood cannot keep the alarm from being heard. `true`: there may be more.
+    fn read_packets(&mut self) -> bool {
+        let mut more = false;
         for (interface, socket) in &mut self.hands.sockets {
-            for _ in 0..PACKETS_PER_TURN {
-                // Errors of a link that went down are told by netlink.
-                let Ok(Some(received)) = socket.try_recv() else {
-                    break;
-                };
+            let mut room = PACKETS_PER_TURN;
+            // Errors of a link that went down are told by netlink.
+            while let Some(received) = (room > 0).then(|| socket.try_recv().ok().flatten()).flatten() {
+                room -= 1;
                 let packet = Packet {
                     interface: interface.clone(),
                     source: received.source,
@@ -197,7 +232,9 @@ impl Daemon {
                 };
                 self.engine.handle(Event::Packet(packet), now());
             }
+            more |= room == 0;
         }
+        more
     }
 
     fn tell_links(&mut self) {
@@ -253,21 +290,30 @@ impl Daemon {
         }
     }
 
-    /// Has another thread look the plugin files up; the answers come as events.
-    fn look_at_plugins(&mut self) {
-        let config = self.config.clone();
-        let events = self.hands.events.clone();
-        tokio::task::spawn_blocking(move || {
-            for (plugin, path) in plugin_files::find_all(&config) {
-                // A daemon that ends takes nothing any more.
-                let _ = events.blocking_send(Event::PluginFile { plugin, path });
-            }
+    /// Has another thread look plugin files up: the one that may have changed, or all.
+    fn look_at_plugins(&self, changed: Option<PathBuf>) {
+        // The thread ends with the daemon only.
+        let _ = self.looks.send(Look {
+            config: self.config.clone(),
+            changed,
         });
+    }
+
+    /// A folder that is there now is watched again, and looked at.
+    fn watch_missing_folders(&mut self) {
+        if self.watch.missing().iter().any(|folder| folder.is_dir())
+            && let Ok(watch) = Watch::new(self.config.plugin_dirs.iter().map(PathBuf::as_path))
+        {
+            tracing::info!("a plugin folder has appeared; it is watched");
+            self.watch = watch;
+            self.look_at_plugins(None);
+        }
     }
 
     /// Asked again, it hurries: each further signal is the next rung of stopping the services.
     fn leave(&mut self) {
-        systemd::stopping(self.longest_stop());
+        self.leaving = true;
+        self.systemd.stopping(self.longest_stop());
         self.engine.handle(Event::Shutdown, now());
     }
 

@@ -13,6 +13,7 @@ use standfast_core::vrrp::addresses::Step;
 use standfast_core::wire::arp::gratuitous;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::alarm::now;
 use crate::journal::Journal;
 use crate::net::addresses::Addresses;
 use crate::net::links::Links;
@@ -70,8 +71,13 @@ impl Hands {
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),
             Command::Notify(mut call) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                call.event.at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+                // The time of the event, however late it is told.
+                let age = now().since(call.event.at);
+                let then = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default()
+                    .saturating_sub(age);
+                call.event.at_ms = u64::try_from(then.as_millis()).unwrap_or(u64::MAX);
                 self.worker.send(ToWorker::Notify(call));
             }
             Command::StartService(config) => {
@@ -150,6 +156,9 @@ pub(crate) async fn work_on_addresses(
     }) = jobs.recv().await
     {
         let result = change(&kernel, step, addresses).await;
+        if let Err(error) = &result {
+            tracing::warn!(%router, ?step, "addresses: {error}");
+        }
         if events
             .send(Event::AddressesDone { router, step, result })
             .await

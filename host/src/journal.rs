@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 
 /// Events kept.
 const KEPT: usize = 1000;
-/// A follower that is this far behind is cut off.
-const BEHIND: usize = 64;
+/// A follower that is this far behind is cut off; a thousand checks may flip at once.
+const BEHIND: usize = 1024;
 
 /// The record of this run.
 #[derive(Debug)]

@@ -57,7 +57,7 @@ pub(crate) fn lock(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
 
 /// Every plugin must have a file.
 pub(crate) fn check_plugins(config: &Config) -> Result<(), Failure> {
-    let missing: Vec<_> = plugin_files::find_all(config)
+    let missing: Vec<_> = plugin_files::find(config, None)
         .into_iter()
         .filter(|(_, path)| path.is_none())
         .map(|(plugin, _)| format!("{plugin}.wasm"))

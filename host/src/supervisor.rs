@@ -151,12 +151,20 @@ impl Supervisor {
     }
 }
 
-/// nginx must stay in the foreground under a supervisor, unless the command says how.
+/// nginx must stay in the foreground under a supervisor, unless the command says how. The last `-g` wins, so there
+/// must be one only.
 fn start_arguments(config: &ServiceConfig) -> Vec<String> {
     let mut arguments: Vec<String> = config.command.iter().skip(1).cloned().collect();
     let says = arguments.iter().any(|argument| argument.contains("daemon "));
     if config.kind == ServiceKind::Nginx && !says {
-        arguments.extend(["-g".to_owned(), "daemon off;".to_owned()]);
+        let directives = arguments
+            .iter()
+            .rposition(|argument| argument == "-g")
+            .map(|flag| flag + 1);
+        match directives.and_then(|at| arguments.get_mut(at)) {
+            Some(directives) => directives.push_str(" daemon off;"),
+            None => arguments.extend(["-g".to_owned(), "daemon off;".to_owned()]),
+        }
     }
     arguments
 }
@@ -177,7 +185,8 @@ async fn test_nginx(config: &ServiceConfig) -> Result<(), String> {
     let Some(program) = config.command.first() else {
         return Err("no command".into());
     };
-    let mut arguments: Vec<String> = config.command.iter().skip(1).cloned().collect();
+    // The very arguments that it is started with.
+    let mut arguments = start_arguments(config);
     arguments.extend(["-t".to_owned(), "-q".to_owned()]);
     let mut process = Process::spawn(program, &arguments).map_err(|error| format!("{program}: {error}"))?;
     let end = timeout(TEST_LIMIT, process.wait()).await;
@@ -185,9 +194,7 @@ async fn test_nginx(config: &ServiceConfig) -> Result<(), String> {
         Ok(Ok(exit)) if exit.success() => Ok(()),
         Ok(Ok(_)) => {
             let said = process.tail();
-            Err(telling_line(&said)
-                .unwrap_or("`nginx -t` failed without a word")
-                .to_owned())
+            Err(telling_line(&said).unwrap_or_else(|| "`nginx -t` failed without a word".to_owned()))
         }
         Ok(Err(error)) => Err(format!("`nginx -t` cannot be waited for: {error}")),
         Err(_) => Err(format!(
@@ -209,4 +216,34 @@ fn class_of(error: &SpawnError) -> Class {
 
 fn number(pid: Pid) -> u32 {
     pid.as_raw().unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(command: &[&str]) -> Vec<String> {
+        let config = ServiceConfig {
+            name: "nginx".parse().unwrap(),
+            kind: ServiceKind::Nginx,
+            command: command.iter().map(ToString::to_string).collect(),
+            restart: Default::default(),
+            takeover_after: Duration::ZERO,
+            stop_timeout: Duration::ZERO,
+        };
+        start_arguments(&config)
+    }
+
+    #[test]
+    fn nginx_stays_in_the_foreground_and_keeps_its_own_directives() {
+        assert_eq!(arguments(&["/usr/sbin/nginx"]), ["-g", "daemon off;"]);
+        assert_eq!(
+            arguments(&["/usr/sbin/nginx", "-g", "worker_processes 3;"]),
+            ["-g", "worker_processes 3; daemon off;"]
+        );
+        assert_eq!(
+            arguments(&["/usr/sbin/nginx", "-g", "daemon off;", "-c", "/n"]),
+            ["-g", "daemon off;", "-c", "/n"]
+        );
+    }
 }

@@ -16,6 +16,8 @@ struct Bench {
     check: Check,
     now: Instant,
     flips: Vec<Flip>,
+    /// A run that began in the very step that ended the one before.
+    opened: Option<u64>,
 }
 
 impl Bench {
@@ -24,11 +26,19 @@ impl Bench {
         let mut check = Check::new(config, 3, now);
         check.plugin_ready(now);
         let flips = Vec::new();
-        Self { check, now, flips }
+        Self {
+            check,
+            now,
+            flips,
+            opened: None,
+        }
     }
 
     /// Goes to the next run; returns its number and how long that was.
     fn run(&mut self) -> (u64, Duration) {
+        if let Some(run) = self.opened.take() {
+            return (run, Duration::ZERO);
+        }
         let start = self.now;
         for _ in 0..100 {
             if let Some(run) = self.check.poll(self.now, &mut self.flips) {
@@ -58,8 +68,8 @@ impl Bench {
     fn hangs(&mut self) {
         self.run();
         self.now = self.check.deadline().expect("the run has a deadline");
-        let next = self.check.poll(self.now, &mut self.flips);
-        assert_eq!(next, None, "the next slot is later");
+        // While in doubt, the next run may follow a hang at once.
+        self.opened = self.check.poll(self.now, &mut self.flips);
     }
 
     fn state(&self) -> (String, u32) {
@@ -147,8 +157,9 @@ fn slots_are_an_interval_apart_and_fast_while_in_doubt() {
         assert!(waited >= ms(949) && waited <= ms(1051), "{waited:?}");
     }
     bench.says(Status::Fail);
-    assert_eq!(bench.says(Status::Fail), ms(250));
-    assert_eq!(bench.says(Status::Pass), ms(250));
+    // From start to start: the answer took 1 ms.
+    assert_eq!(bench.says(Status::Fail), ms(249));
+    assert_eq!(bench.says(Status::Pass), ms(249));
     assert!(bench.says(Status::Pass) > ms(900));
 }
 

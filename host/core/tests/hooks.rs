@@ -27,6 +27,7 @@ fn event(id: u64) -> NotifyEvent {
         was: VrrpState::Backup,
         now: VrrpState::Master,
         priority: 100,
+        at: Instant::default(),
         at_ms: 0,
         attrs: Vec::new(),
     }

@@ -119,7 +119,7 @@ fn detection_of_a_hang_keeps_its_bound() {
         lan.run_for(secs(5) + ms(offset));
         lan.hands(0).says.insert("c".into(), Says::Hangs);
         let took = lan.wait_state(0, VrrpState::Fault, secs(10));
-        assert!(took <= ms(1050 + 2 * 750 + 500), "{took:?}");
+        assert!(took <= ms(1050 + 2 * 500 + 500), "{took:?}");
         lan.hands(0).says.insert("c".into(), Says::Pass);
         lan.wait_master(0, secs(10));
     }

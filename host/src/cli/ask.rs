@@ -1,14 +1,13 @@
 //! The verbs that ask a running daemon.
 
-#![allow(clippy::print_stdout, reason = "printing is what these verbs do")]
-
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use standfast_core::control::{Answer, EventLine, Request, ServiceAction};
 use standfast_core::ids::ServiceName;
 use standfast_core::status::Snapshot;
 
+use crate::cli::print::{say, write};
 use crate::cli::table::{Paint, render};
 use crate::cli::{EventsArgs, Place, StatusArgs};
 use crate::control::client::Client;
@@ -24,7 +23,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<Code, Failure> {
         };
         if args.watch && !args.json && std::io::stdout().is_terminal() {
             // Clear, and begin at the top.
-            print!("\x1b[H\x1b[2J");
+            write("\x1b[H\x1b[2J")?;
         }
         show(&snapshot, args.json)?;
         if !args.watch {
@@ -122,14 +121,6 @@ fn event_line(event: &EventLine) -> String {
 
 fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::new(Code::Runtime, error.to_string()))
-}
-
-/// One line to standard output; a reader that has gone (`| head`) ends the program quietly.
-fn say(line: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(Code::Runtime, format!("standard output: {error}")))
 }
 
 fn unexpected(answer: &Answer) -> Failure {

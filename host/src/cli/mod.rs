@@ -1,6 +1,7 @@
 //! The command line: what can be said, and which file does it.
 
 mod ask;
+mod print;
 mod run;
 mod table;
 mod validate;
@@ -11,6 +12,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use standfast_core::control::ServiceAction;
 use standfast_core::ids::ServiceName;
+
+use crate::status_code::Code;
 
 const EXAMPLES: &str = "Examples:
   standfast validate /etc/standfast/standfast.kdl   is the configuration right, and what follows from it?
@@ -162,7 +165,7 @@ impl From<Action> for ServiceAction {
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => return run::run(args).into(),
-        Verb::Validate(args) => return validate::validate(&args).into(),
+        Verb::Validate(args) => validate::validate(&args),
         Verb::Status(args) => ask::status(&args),
         Verb::Why { name, place } => ask::why(&place, name),
         Verb::Events(args) => ask::events(&args),
@@ -172,7 +175,9 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(code) => code.into(),
         Err(failure) => {
-            eprintln!("standfast: {failure}");
+            if failure.code != Code::Ok {
+                eprintln!("standfast: {failure}");
+            }
             failure.code.into()
         }
     }

@@ -9,8 +9,10 @@ use standfast_core::control::{Answer, Reply, Request};
 
 use crate::status_code::{Code, Failure};
 
-/// Longer than the daemon's own limit for one request.
-const PATIENCE: Duration = Duration::from_secs(70);
+/// A question is answered at once.
+const QUESTION: Duration = Duration::from_secs(5);
+/// A change may take long; this is longer than the daemon's own limit.
+const CHANGE: Duration = Duration::from_secs(70);
 
 /// A connection with one request under way.
 #[derive(Debug)]
@@ -25,7 +27,11 @@ impl Client {
         let path = runtime_dir.join("control.sock");
         let mut stream = UnixStream::connect(&path).map_err(|error| unreachable(&path, &error))?;
         let failed = |error: std::io::Error| Failure::new(Code::Runtime, format!("the daemon: {error}"));
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        let patience = match request {
+            Request::Status {} | Request::Why { .. } | Request::Events { .. } => QUESTION,
+            Request::Reload {} | Request::Service { .. } => CHANGE,
+        };
+        stream.set_read_timeout(Some(patience)).map_err(failed)?;
         let mut line = serde_json::to_vec(request)
             .map_err(|error| Failure::new(Code::Runtime, format!("the request: {error}")))?;
         line.push(b'\n');
@@ -58,6 +64,12 @@ impl Client {
                 reply
                     .map(Some)
                     .map_err(|message| Failure::new(Code::Runtime, message))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(Failure::new(
+                    Code::Runtime,
+                    "the daemon gives no answer: it is stopped or hangs; look at its process and its log",
+                ))
             }
             Err(error) => Err(Failure::new(
                 Code::Runtime,

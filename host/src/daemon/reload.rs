@@ -12,8 +12,8 @@ use crate::alarm::now;
 use crate::control::server::Told;
 use crate::daemon::Daemon;
 use crate::daemon::requests::answer;
+use crate::start;
 use crate::watch::Watch;
-use crate::{start, systemd};
 
 /// What reading the file again gave, and who asked for it.
 pub(super) struct Reread {
@@ -24,7 +24,7 @@ pub(super) struct Reread {
 impl Daemon {
     /// Reads and parses on another thread; the result comes back through `reloads`.
     pub(super) fn begin_reload(&self, asker: Option<oneshot::Sender<Told>>) {
-        systemd::reloading();
+        self.systemd.reloading();
         let path = self.options.config.clone();
         let done = self.reload_done.clone();
         tokio::task::spawn_blocking(move || {
@@ -41,7 +41,7 @@ impl Daemon {
     /// All or nothing: sockets for new interfaces are opened before anything is touched.
     pub(super) fn on_reload(&mut self, Reread { result, asker }: Reread) {
         let outcome = result.and_then(|config| self.take_over(config));
-        systemd::ready();
+        self.systemd.ready();
         if let Err(why) = &outcome {
             self.engine.handle(Event::ReloadRefused(why.clone()), now());
         }
@@ -51,22 +51,28 @@ impl Daemon {
     }
 
     fn take_over(&mut self, config: Config) -> Result<String, String> {
+        if self.leaving {
+            return Err("the daemon is stopping".into());
+        }
         if config == self.config {
             self.engine.handle(Event::Reload(Box::new(config)), now());
-            self.look_at_plugins();
+            self.look_at_plugins(None);
             return Ok("configuration unchanged".into());
         }
+        let watch = Watch::new(config.plugin_dirs.iter().map(PathBuf::as_path));
+        let watch = watch.map_err(|error| format!("plugin folders: {error}"))?;
+        // Old interfaces stay watched until what is on them was released.
         let mut interfaces = config.interfaces();
         interfaces.extend(self.config.interfaces());
         self.hands.links.watch(interfaces);
-        let opened = start::open_sockets(&config, &self.hands.links);
-        self.hands.links.watch(match &opened {
-            Ok(_) => config.interfaces(),
-            Err(_) => self.config.interfaces(),
-        });
-        let opened = opened.map_err(|failure| failure.message)?;
-        let watch = Watch::new(config.plugin_dirs.iter().map(PathBuf::as_path));
-        self.watch = watch.map_err(|error| format!("plugin folders: {error}"))?;
+        let opened = match start::open_sockets(&config, &self.hands.links) {
+            Ok(opened) => opened,
+            Err(failure) => {
+                self.hands.links.watch(self.config.interfaces());
+                return Err(failure.message);
+            }
+        };
+        self.watch = watch;
         self.warn_of_missing_folders();
         // Sockets that are open stay: their queues hold what peers say just now.
         for (name, socket) in opened {
@@ -78,8 +84,9 @@ impl Daemon {
         // Goodbyes of routers that are gone leave before their sockets close.
         self.act();
         self.hands.sockets.retain(|name, _| wanted.contains(name));
+        self.hands.links.watch(self.config.interfaces());
         self.tell_links();
-        self.look_at_plugins();
+        self.look_at_plugins(None);
         Ok("configuration reloaded".into())
     }
 }

@@ -14,7 +14,7 @@ use crate::cache::{Cache, write_synced};
 use crate::{cage, engine, text};
 
 /// Longest wait for the child: it may have to share its CPU seconds.
-const WAIT_MAX: Duration = Duration::from_secs(180);
+const WAIT_MAX: Duration = Duration::from_secs(45);
 
 /// The child's side: `standfast-worker compile INPUT OUTPUT`.
 pub(crate) fn child(input: &Path, output: &Path) -> Result<(), String> {

@@ -92,6 +92,12 @@ impl Pair {
             }
         }
         let one = standfast::start(&world.lb01, one)?;
+        // Whoever listens first is master where nobody preempts.
+        one.wait_status("lb01 past INIT", ELECTION, |status| {
+            ["BACKUP", "MASTER"]
+                .iter()
+                .any(|state| status.router("VI_1")["state"] == *state)
+        })?;
         let two = standfast::start(&world.lb02, two)?;
         let pair = Self { one, two, world };
         pair.wait_owner(&pair.world.lb01, ELECTION)?;

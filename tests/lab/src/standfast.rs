@@ -153,6 +153,19 @@ impl Daemon {
         })
     }
 
+    /// How long a hang of `what` takes at worst until the peer has the VIP, as `validate` prints it.
+    pub fn worst(&self, what: &str) -> Result<Duration> {
+        let file = self.config.display().to_string();
+        let ran = cli(&self.node, &["validate", "--json", &file])?;
+        let report: Value = serde_json::from_str(&ran.out).doing(|| ran.text())?;
+        let covered = report["routers"][0]["covered"].as_array();
+        covered
+            .and_then(|all| all.iter().find(|one| one["what"] == what))
+            .and_then(|one| one["hang"].as_f64())
+            .map(Duration::from_secs_f64)
+            .ok_or_else(|| Error::new(format!("validate says nothing of {what}: {report}")))
+    }
+
     /// Waits until check `name` is in `state`.
     pub fn wait_check(&self, name: &str, state: &str, limit: Duration) -> Result<()> {
         self.wait_status(&format!("check {name} {state}"), limit, |status| {

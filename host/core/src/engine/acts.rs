@@ -32,6 +32,7 @@ impl Engine {
                 was: change.from,
                 now: change.to,
                 priority,
+                at: now,
                 at_ms: 0,
                 attrs: vec![
                     ("node".into(), self.config.node.to_string()),

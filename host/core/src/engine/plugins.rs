@@ -1,6 +1,7 @@
 //! Everything that plugins do: the worker comes and goes, files are loaded, checks run, hooks are told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::command::Command;
 use crate::engine::Engine;
@@ -11,6 +12,9 @@ use crate::plugin::call::{CheckCall, NotifyCall};
 use crate::plugin::catalog::Load;
 use crate::plugin::channel::{LoadPlugin, LoadedPlugin};
 use crate::time::Instant;
+
+/// A trial call takes no longer, whatever the check's own timeout: the load has a limit, too.
+const TRIAL_LIMIT: Duration = Duration::from_secs(10);
 
 impl Engine {
     pub(super) fn on_worker_up(&mut self, engine: String, now: Instant) {
@@ -143,7 +147,10 @@ impl Engine {
             .checks
             .values()
             .find(|check| replaces && check.config().plugin == plugin);
-        let trial = user.map(|check| check_call(check, 0, &self.routers));
+        let trial = user.map(|check| CheckCall {
+            timeout: check.config().timeout.min(TRIAL_LIMIT),
+            ..check_call(check, 0, &self.routers)
+        });
         LoadPlugin {
             plugin,
             generation,

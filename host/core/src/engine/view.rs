@@ -205,6 +205,18 @@ fn why_router(router: &RouterStatus) -> Vec<String> {
             .map(|error| format!("addresses: {error}")),
     );
     let counters = &router.counters;
+    if counters.send_errors > 0 {
+        lines.push(format!(
+            "{} adverts could not be sent: is protocol 112 filtered on the way out?",
+            counters.send_errors
+        ));
+    }
+    if counters.address_list_errors > 0 {
+        lines.push(format!(
+            "{} adverts named other addresses than this configuration: compare both nodes",
+            counters.address_list_errors
+        ));
+    }
     let rejected = [
         ("authentication", counters.auth_errors),
         ("version", counters.version_errors),

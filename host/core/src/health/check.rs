@@ -64,6 +64,8 @@ pub struct Check {
     /// The run in flight was asked by an older configuration: its answer counts for nothing (C3).
     void: bool,
     run: u64,
+    /// Start of the last run.
+    began: Instant,
     worker_lost: Option<Instant>,
     /// One run was lost without being its fault; the next such loss counts.
     graced: bool,
@@ -89,6 +91,7 @@ impl Check {
             open: None,
             void: false,
             run: 0,
+            began: now,
             worker_lost: None,
             graced: false,
             last: None,
@@ -168,12 +171,14 @@ impl Check {
             if now < lost + WORKER_GRACE {
                 self.due = Some(lost + WORKER_GRACE);
             } else {
+                self.began = now;
                 flips.extend(self.settle(Err(worker_error()), Duration::ZERO, now));
             }
             return None;
         }
         self.run += 1;
         self.open = Some((now, self.run));
+        self.began = now;
         let next = now + self.chance.around(self.config.interval, JITTER_PERMILLE);
         self.due = Some(next);
         Some(self.run)
@@ -320,11 +325,13 @@ impl Check {
         let why = self.message();
         let flip = self.enter(next, &why, now);
         if matches!(self.state, State::Falling(_) | State::Rising(_)) {
-            self.due = Some(now + self.config.fast);
+            // Measured from the start of the run (C2), so that a hang counts every max(fast, timeout).
+            self.due = Some((self.began + self.config.fast).max(now));
         } else if self.due.is_none_or(|due| due <= now) {
-            // The slot has passed while the run was open; no catch-up.
+            // The slot has passed while the run was open: the next run takes its place, and none is made up for.
             self.skipped += u64::from(self.due.is_some_and(|due| due < now));
-            self.due = Some(now + self.chance.around(self.config.interval, JITTER_PERMILLE));
+            let slot = self.began + self.chance.around(self.config.interval, JITTER_PERMILLE);
+            self.due = Some(slot.max(now));
         }
         flip
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::grant::{Grants, Settings};
 use crate::ids::{CheckName, NotifyName, PluginName, RouterName, VrrpState};
+use crate::time::Instant;
 
 /// Run a check once. Holds all that the worker needs: a worker restarted a millisecond ago can answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,10 @@ pub struct NotifyEvent {
     pub now: VrrpState,
     /// Effective priority.
     pub priority: u8,
-    /// Milliseconds since 1970; the hands fill it in, the core has no wall clock.
+    /// When, on the brain's clock; not for the worker.
+    #[serde(skip)]
+    pub at: Instant,
+    /// The same as milliseconds since 1970; the hands fill it in, the core has no wall clock.
     pub at_ms: u64,
     /// Open data: `cause`, `node`.
     pub attrs: Vec<(String, String)>,

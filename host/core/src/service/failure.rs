@@ -57,12 +57,16 @@ pub fn classify_nginx(stderr: &str) -> Class {
     }
 }
 
-/// The line of standard error that says most: the first `[emerg]`, else the last line.
-pub fn telling_line(stderr: &str) -> Option<&str> {
-    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let emergency = stderr
-        .lines()
-        .map(str::trim)
-        .find(|line| line.contains("[emerg]"));
-    emergency.or_else(|| lines.next_back())
+/// The line of standard error that says most, with the mend where it is known: the first `[emerg]`, else the last line.
+pub fn telling_line(stderr: &str) -> Option<String> {
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines()
+        .find(|line| line.contains("[emerg]"))
+        .or_else(|| lines().next_back())?;
+    let mend = if line.contains("\"daemon\" directive is duplicate") {
+        " (remove it: standfast gives nginx `daemon off;` itself)"
+    } else {
+        ""
+    };
+    Some(format!("{line}{mend}"))
 }

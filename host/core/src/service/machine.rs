@@ -247,7 +247,7 @@ impl Machine {
                     ServiceKind::Nginx => classify_nginx(&exit.stderr),
                     ServiceKind::Process => Class::Transient,
                 };
-                let why = telling_line(&exit.stderr).map_or_else(|| ended(exit), str::to_owned);
+                let why = telling_line(&exit.stderr).unwrap_or_else(|| ended(exit));
                 self.failed(class, why, Duration::ZERO, now, out);
             }
             State::Up { pid: own } if own == pid => {

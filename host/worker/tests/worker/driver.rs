@@ -90,6 +90,7 @@ pub(crate) fn notify(plugin: &str) -> NotifyCall {
             was: VrrpState::Backup,
             now: VrrpState::Master,
             priority: 150,
+            at: standfast_core::time::Instant::default(),
             at_ms: 1_000_000_000_123,
             attrs: vec![
                 ("node".into(), "lb01".into()),
