@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use standfast_core::config::address::{HostPort, HttpPrefix};
 use standfast_core::config::check::OnError;
 use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
-use standfast_core::config::grant::{Grants, HostPort, HttpPrefix};
+use standfast_core::config::grant::Grants;
 use standfast_core::config::router::{AuthPass, Preempt, Scope};
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
 use standfast_core::ids::{Version, VrrpState};

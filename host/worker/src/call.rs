@@ -16,9 +16,9 @@ use crate::bindings::exports::standfast::plugin::notify;
 use crate::bindings::standfast::plugin::types::Failure;
 use crate::catalog::Loaded;
 use crate::engine::Machine;
-use crate::host::Shared;
 use crate::scope::{Facts, Scope};
 use crate::session::{Overdue, Session};
+use crate::shared::Shared;
 use crate::subject::Subject;
 use crate::text;
 

@@ -8,12 +8,11 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::bindings::Plugin;
+use crate::grants::MEMORY_MAX;
 use crate::session::Session;
 
 /// Calls that can run at the same time; every one has a slot of the pool.
 pub(crate) const SLOTS: u32 = 64;
-/// Most linear memory a call can be granted; only address space is set aside for it.
-pub(crate) const MEMORY_MAX: usize = 256 << 20;
 /// How often a spinning plugin is interrupted.
 const TICK: Duration = Duration::from_millis(1);
 

@@ -7,6 +7,9 @@ use standfast_core::config::grant::Grants;
 
 use crate::text;
 
+/// Most linear memory a call can be granted; only address space is set aside for it.
+pub(crate) const MEMORY_MAX: usize = 256 << 20;
+
 /// Something that a plugin wants and that needs a grant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Want<'a> {
@@ -157,7 +160,7 @@ fn url(tls: bool, host: &str, port: u16, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use standfast_core::config::grant::{HostPort, HttpPrefix};
+    use standfast_core::config::address::{HostPort, HttpPrefix};
 
     use super::*;
 

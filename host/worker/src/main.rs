@@ -25,6 +25,7 @@ mod native;
 mod scope;
 mod serve;
 mod session;
+mod shared;
 mod stdio;
 mod subject;
 mod text;

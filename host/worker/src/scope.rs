@@ -8,7 +8,7 @@ use standfast_core::ids::{RouterName, VrrpState};
 use standfast_core::plugin::call::Status;
 
 use crate::grants::Want;
-use crate::host::Shared;
+use crate::shared::Shared;
 use crate::subject::Subject;
 
 /// What a call is told.

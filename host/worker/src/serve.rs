@@ -24,9 +24,9 @@ use crate::call::{Caller, missing};
 use crate::catalog::Catalog;
 use crate::channel::{self, ChannelError};
 use crate::engine::Machine;
-use crate::host::Shared;
 use crate::lane::Lane;
 use crate::load::Loader;
+use crate::shared::Shared;
 use crate::subject::{Kind, Subjects};
 
 /// Checks that run at the same time. With hooks and trial calls this fits the pool (`engine::SLOTS`).

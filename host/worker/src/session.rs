@@ -7,7 +7,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::engine::MEMORY_MAX;
+use crate::grants::MEMORY_MAX;
 use crate::scope::Scope;
 use crate::stdio::Output;
 

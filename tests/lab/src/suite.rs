@@ -117,11 +117,18 @@ fn counted(sum: &mut Sum, words: &[String]) -> Result<bool> {
         .doing(|| "cannot run cargo".to_owned())?;
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).lines().map_while(std::io::Result::ok) {
-            say::line(&line);
-            if let Some((passed, failed)) = sums(&line) {
-                sum.passed += passed;
-                sum.failed += failed;
-            }
+            let Some((passed, failed)) = sums(&line) else {
+                say::line(&line);
+                continue;
+            };
+            sum.passed += passed;
+            sum.failed += failed;
+            // A line like our own closing one stands at the very end only.
+            say::line(&if line.starts_with("test result") {
+                line
+            } else {
+                format!("together: {line}")
+            });
         }
     }
     Ok(child.wait()?.success())

@@ -3,10 +3,30 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use kdl::KdlValue;
+use serde::{Deserialize, Serialize};
 
-use crate::config::grant::{HostPort, HttpPrefix};
-use crate::config::node::short;
 use crate::config::value::{Wrong, digits, text, wrong};
+use crate::config::words::short;
+
+/// A host (literal address without brackets, or a name) and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    /// Address or name.
+    pub host: String,
+    /// Port, 1..=65535.
+    pub port: u16,
+}
+
+/// What a URL must begin with to be granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpPrefix {
+    /// `true` for https.
+    pub tls: bool,
+    /// Where it goes.
+    pub authority: HostPort,
+    /// Path prefix, beginning with `/`.
+    pub path: String,
+}
 
 /// A virtual address with its prefix length, 32 unless written.
 pub(crate) fn address(value: &KdlValue) -> Result<(Ipv4Addr, u8), Wrong> {

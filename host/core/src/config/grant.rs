@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use kdl::KdlValue;
 use serde::{Deserialize, Serialize};
 
-use crate::config::address;
-use crate::config::node::{Node, short, words};
+use crate::config::address::{self, HostPort, HttpPrefix};
+use crate::config::node::{Node, words};
 use crate::config::value::{self, Wrong, wrong};
+use crate::config::words::short;
 
 /// The `config { }` block: each key with its values as text (`hosts "a" "b"` has two).
 pub type Settings = BTreeMap<String, Vec<String>>;
@@ -41,26 +42,6 @@ impl Default for Grants {
             log_per_second: 10,
         }
     }
-}
-
-/// A host (literal address without brackets, or a name) and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostPort {
-    /// Address or name.
-    pub host: String,
-    /// Port, 1..=65535.
-    pub port: u16,
-}
-
-/// What a URL must begin with to be granted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpPrefix {
-    /// `true` for https.
-    pub tls: bool,
-    /// Where it goes.
-    pub authority: HostPort,
-    /// Path prefix, beginning with `/`.
-    pub path: String,
 }
 
 /// Reads the `config` block of a check or hook; none is an empty one.

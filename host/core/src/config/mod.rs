@@ -1,6 +1,6 @@
 //! KDL text to a configuration that cannot be wrong; one file per block.
 
-mod address;
+pub mod address;
 pub mod check;
 pub mod derived;
 pub mod error;

@@ -8,7 +8,7 @@ use miette::SourceSpan;
 
 use crate::config::error::Faults;
 use crate::config::value::Wrong;
-use crate::config::words::suggest;
+use crate::config::words::{short, suggest};
 
 /// A node, its place in the text, and where its faults go.
 #[derive(Clone, Copy)]
@@ -298,15 +298,6 @@ impl<K: Ord> Claims<K> {
                 true
             }
         }
-    }
-}
-
-/// A text cut to what fits in a message.
-pub(crate) fn short(text: &str) -> String {
-    if text.chars().count() <= 40 {
-        text.to_owned()
-    } else {
-        text.chars().take(39).chain(['…']).collect()
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::grant::{self, Grants, Settings};
-use crate::config::node::{Claims, Node, short};
+use crate::config::node::{Claims, Node};
 use crate::config::router::RouterConfig;
 use crate::config::value;
+use crate::config::words::short;
 use crate::ids::{NotifyName, PluginName, RouterName, VrrpState};
 
 /// One hook, fully checked.

@@ -3,8 +3,8 @@
 use kdl::{KdlDiagnostic, KdlNode};
 
 use crate::config::error::Faults;
-use crate::config::node::short;
 use crate::config::split::split;
+use crate::config::words::short;
 
 /// The top-level nodes, each with the offset its spans count from; `None` after a fault.
 pub(crate) fn nodes(text: &str, faults: &Faults) -> Option<Vec<(usize, KdlNode)>> {

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use kdl::KdlValue;
 
-use crate::config::node::short;
-use crate::config::words::{nearest, suggest};
+use crate::config::words::{nearest, short, suggest};
 use crate::ids::{InvalidId, Weight};
 
 /// What is wrong with a value, and the mend.

@@ -66,3 +66,12 @@ const KEEPALIVED: &[(&str, &str)] = &[
     ("vrrp_instance", "`vrrp \"…\"` here"),
     ("vrrp_script", "`check \"…\"` here"),
 ];
+
+/// A text cut to what fits in a message.
+pub(crate) fn short(text: &str) -> String {
+    if text.chars().count() <= 40 {
+        text.to_owned()
+    } else {
+        text.chars().take(39).chain(['…']).collect()
+    }
+}

@@ -7,13 +7,17 @@ use crate::config::service::{ServiceConfig, ServiceKind};
 use crate::control::ServiceAction;
 use crate::service::failure::{Class, classify_nginx, telling_line};
 use crate::service::restart::{Decision, Restarts};
-use crate::service::testing::{being_tested, broken};
 use crate::time::Instant;
 
 /// A start that is not ready after this has failed (N3).
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// After TERM, before KILL.
 const TERM_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A hopeless service is tested again this often, and started when the test passes.
+const PROBATION: Duration = Duration::from_secs(10);
+/// A test that has not been answered by then has failed; the hands give up before.
+pub(super) const TEST_LIMIT: Duration = Duration::from_secs(15);
 
 /// A signal, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,5 +376,21 @@ fn ended(exit: &Exit) -> String {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "ended".into(),
+    }
+}
+
+/// Hopeless, and to be tested in a while.
+pub(super) fn broken(now: Instant) -> State {
+    State::Broken {
+        test_at: now + PROBATION,
+        testing: false,
+    }
+}
+
+/// Hopeless, and being tested.
+fn being_tested(now: Instant) -> State {
+    State::Broken {
+        test_at: now + TEST_LIMIT,
+        testing: true,
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::config::service::ServiceConfig;
 use crate::control::ServiceAction;
-use crate::service::machine::{Action, Machine, Signal, State, Then};
-use crate::service::testing::TEST_LIMIT;
+use crate::service::machine::{Action, Machine, Signal, State, TEST_LIMIT, Then};
 use crate::time::Instant;
 
 impl Machine {

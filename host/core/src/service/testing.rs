@@ -1,30 +1,7 @@
 //! Tests of a service's configuration: before a reload, and now and then while it is hopeless.
 
-use std::time::Duration;
-
-use crate::service::machine::{Action, Machine, Signal, State};
+use crate::service::machine::{Action, Machine, Signal, State, broken};
 use crate::time::Instant;
-
-/// A hopeless service is tested again this often, and started when the test passes.
-const PROBATION: Duration = Duration::from_secs(10);
-/// A test that has not been answered by then has failed; the hands give up before.
-pub(super) const TEST_LIMIT: Duration = Duration::from_secs(15);
-
-/// Hopeless, and to be tested in a while.
-pub(super) fn broken(now: Instant) -> State {
-    State::Broken {
-        test_at: now + PROBATION,
-        testing: false,
-    }
-}
-
-/// Hopeless, and being tested.
-pub(super) fn being_tested(now: Instant) -> State {
-    State::Broken {
-        test_at: now + TEST_LIMIT,
-        testing: true,
-    }
-}
 
 impl Machine {
     /// The configuration test has ended.

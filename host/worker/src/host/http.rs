@@ -1,7 +1,6 @@
 //! One HTTP/1.1 request on a fresh connection, over TLS if asked; no redirect, no proxy.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -17,11 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::bindings::standfast::plugin::net::{Error, Response, Timing};
 use crate::grants::Want;
-use crate::host::net::micros;
 use crate::scope::Scope;
 
 /// Most of a body that a plugin is given.
@@ -130,7 +127,7 @@ pub(crate) async fn exchange(scope: &Scope, request: Request, until: Instant) ->
     drop(stream.set_nodelay(true));
     let connect_us = micros(begun.elapsed());
     let mut response = if request.tls {
-        let connector = TlsConnector::from(scope.shared.tls.client()?);
+        let connector = TlsConnector::from(scope.shared.tls.client().map_err(Error::Tls)?);
         let name = ServerName::try_from(request.server_name());
         let name = name.map_err(|error| Error::Tls(error.to_string()))?;
         let stream = connector
@@ -198,30 +195,6 @@ async fn collect(mut incoming: Incoming) -> Result<(Vec<u8>, bool), Error> {
     Ok((body, false))
 }
 
-/// Certificates of this host, read when first needed.
-#[derive(Default)]
-pub(crate) struct Tls(OnceLock<Result<Arc<ClientConfig>, String>>);
-
-impl Tls {
-    fn client(&self) -> Result<Arc<ClientConfig>, Error> {
-        self.0.get_or_init(client).clone().map_err(Error::Tls)
-    }
-}
-
-fn client() -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err("this host has no certificate authorities; install the package ca-certificates".into());
-    }
-    Ok(Arc::new(
-        ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    ))
-}
-
 impl From<hyper::Error> for Error {
     fn from(error: hyper::Error) -> Self {
         if error.is_incomplete_message() || error.is_canceled() {
@@ -232,4 +205,9 @@ impl From<hyper::Error> for Error {
             None => Self::Other(error.to_string()),
         }
     }
+}
+
+/// Whole microseconds, as far as they fit.
+pub(crate) fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
@@ -10,6 +10,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::bindings::standfast::plugin::net::{Error, Host, Response, Timing};
 use crate::grants::{Want, literal, only_spelled_out};
 use crate::host::http;
+use crate::host::http::micros;
 use crate::scope::Scope;
 use crate::session::Session;
 
@@ -94,11 +95,6 @@ impl Scope {
             None => Ok(addresses),
         }
     }
-}
-
-/// Whole microseconds, as far as they fit.
-pub(crate) fn micros(time: Duration) -> u32 {
-    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 impl From<io::Error> for Error {

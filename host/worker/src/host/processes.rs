@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
 use crate::bindings::standfast::plugin::processes::{Error, Host, Process, Query, RunState};
@@ -14,10 +13,6 @@ use crate::session::Session;
 
 /// How old the shared look may be.
 const FRESH: Duration = Duration::from_millis(100);
-
-/// The last look, and when it was.
-#[derive(Default)]
-pub(crate) struct Snapshot(Mutex<Option<(Instant, Arc<Vec<Process>>)>>);
 
 impl Host for Session {
     async fn find(&mut self, query: Query) -> Result<Vec<Process>, Error> {
