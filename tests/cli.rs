@@ -10,7 +10,7 @@ use standfast_lab::pair::{ELECTION, Pair};
 use standfast_lab::place::example;
 use standfast_lab::standfast::{RUNTIME, cli, start};
 use standfast_lab::wait::wait_until;
-use standfast_lab::world::{BALANCERS, World};
+use standfast_lab::world::{BALANCERS, VIP, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -170,6 +170,28 @@ pub(crate) fn reload_applies_the_difference_or_nothing() -> Result<()> {
     );
     ensure!(sent(&pair)? > before, "the counters began anew");
     Ok(())
+}
+
+/// A router that moves to another interface leaves nothing on the old one, where the peer takes over.
+pub(crate) fn reload_to_another_interface_releases_the_old_one() -> Result<()> {
+    let pace = Duration::from_millis(100);
+    let config = Config::new(3, 200).every(pace);
+    let pair = Pair::of(&config, &Config::new(3, 100).every(pace))?;
+    let text = config.text(&pair.world.lb01).replace("eth1", "eth0");
+    pair.one.rewrite(&text)?;
+    let ran = pair.one.ask(&["reload"])?;
+    ensure!(ran.code() == Some(0), "reload: {ran:?}");
+    let on = |dev: &str| -> Result<bool> {
+        let ran = pair
+            .world
+            .lb01
+            .run(&["ip", "-o", "-4", "addr", "show", "dev", dev])?;
+        Ok(ran.text().contains(&VIP.to_string()))
+    };
+    wait_until("the VIP on eth0 and not on eth1", ELECTION, || {
+        Ok(on("eth0")? && !on("eth1")?)
+    })?;
+    pair.two.wait_state("MASTER", ELECTION)
 }
 
 /// `service reload` tests the file first; a bad one changes nothing.

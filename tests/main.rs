@@ -52,6 +52,7 @@ const TESTS: &[Test] = tests![
     cli::why_and_events_tell_every_move,
     cli::events_follow_as_they_come,
     cli::reload_applies_the_difference_or_nothing,
+    cli::reload_to_another_interface_releases_the_old_one,
     cli::service_reload_refuses_a_bad_file,
     cli::validate_prints_derived_numbers_without_rights,
     cli::deleted_vip_is_restored,

@@ -52,7 +52,7 @@ pub(super) fn all() -> Vec<Scene> {
             "restarted in place in < 100 ms, the VIP does not move",
             || Stage::examples("restart-failover"),
             killed,
-            (Duration::from_millis(200), SECOND),
+            (Duration::from_millis(200), SECOND / 2),
         ),
         scene(
             "nginx cannot start any more",

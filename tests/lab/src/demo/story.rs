@@ -48,12 +48,15 @@ impl Scene {
     }
 
     fn try_play(&self, verdict: &mut Verdict) -> Result<()> {
+        if say::lively() {
+            say::part("  both nodes start …\r");
+        }
         let mut stage = (self.cast)()?;
         let before = stage.owner();
         verdict.path.clone_from(&before);
         let client = stage.client()?;
-        let live = Live::start(&stage, &client);
         say::line(&format!("  VIP at {before}; {}", self.action));
+        let live = Live::start(&stage, &client);
         let start = Instant::now();
         let outcome = (self.act)(&mut stage).and_then(|notes| {
             client.wait_answers(Duration::from_secs(10))?;
