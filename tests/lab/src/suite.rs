@@ -65,10 +65,9 @@ pub fn run(filter: Option<&str>) -> Result<u8> {
     let e2e = [
         "test",
         "--release",
-        "-p",
-        "standfast-lab",
+        "--workspace",
         "--features",
-        "e2e",
+        "standfast-lab/e2e",
         "--test",
         "e2e",
     ];

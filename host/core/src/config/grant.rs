@@ -25,7 +25,7 @@ pub struct Grants {
     pub read: Vec<PathBuf>,
     /// `processes comm="nginx"`: names as in /proc/PID/comm.
     pub processes: Vec<String>,
-    /// `memory "64MiB"`: linear memory, bytes.
+    /// `memory "64MiB"`: linear memory, bytes; 1 to 256 MiB, which is what the worker sets aside.
     pub memory: u64,
     /// `log "10/s"`: lines a second.
     pub log_per_second: u32,
@@ -96,7 +96,7 @@ pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
     let http = list(block, "http", address::http_prefix);
     let read = list(block, "read", value::path);
     let processes = processes(block);
-    let memory = block.or("memory", usual.memory, value::size(1 << 20..=1 << 30));
+    let memory = block.or("memory", usual.memory, value::size(1 << 20..=256 << 20));
     let log_per_second = block.or("log", usual.log_per_second, value::per_second);
     Some(Grants {
         tcp: tcp?,
