@@ -53,9 +53,11 @@ pub(super) fn run(quick: bool) -> Result<()> {
     let mut row = |what: &str, cost: &Cost| {
         let micros = |time: Duration| format!("{:.0} µs", time.as_secs_f64() * 1e6);
         let count = cost.wall.len().to_string();
+        let least = cost.wall.iter().min().copied().unwrap_or_default();
         rows.push(vec![
             what.to_owned(),
             micros(median(&cost.wall)),
+            micros(least),
             micros(cost.cpu),
             count,
         ]);
