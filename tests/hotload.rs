@@ -8,6 +8,7 @@ use standfast_lab::error::Result;
 use standfast_lab::pair::{ELECTION, Pair};
 use standfast_lab::place;
 use standfast_lab::standfast::{install_plugin, replace_plugin};
+use standfast_lab::wait::holds_for;
 use standfast_lab::world::BALANCERS;
 
 const PACE: Duration = Duration::from_millis(100);
@@ -34,6 +35,9 @@ fn wait_message(pair: &Pair, wanted: &str) -> Result<()> {
 
 /// Nothing of VRRP may have noticed.
 fn unmoved(pair: &Pair, start: Instant) -> Result<()> {
+    holds_for("the VIP at lb01", 5 * PACE, || {
+        Ok(pair.world.owners.holds("lb01"))
+    })?;
     let changes = pair.world.owners.since(start);
     ensure!(changes.is_empty(), "the VIP moved: {changes:?}");
     let gap = pair.world.adverts.longest_gap(BALANCERS[0], start);

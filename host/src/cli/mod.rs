@@ -182,3 +182,27 @@ pub(crate) fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command that `--help` and the README show is one that the program takes.
+    #[test]
+    fn documented_commands_parse() {
+        let readme = include_str!("../../../README.md");
+        let commands: Vec<&str> = EXAMPLES
+            .lines()
+            .chain(readme.lines())
+            .map(str::trim)
+            .filter(|line| line.starts_with("standfast "))
+            .collect();
+        assert!(commands.len() >= 7, "{commands:?}");
+        for command in commands {
+            // What it does stands behind two spaces or a hash.
+            let words = command.split("  ").next().unwrap().split(" #").next().unwrap();
+            let parsed = Cli::try_parse_from(words.split_whitespace());
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
+}
