@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use standfast_lab::config::{Config, master_down};
 use standfast_lab::ensure;
 use standfast_lab::error::Result;
-use standfast_lab::pair::{ELECTION, Pair, SLACK};
+use standfast_lab::pair::{BACKUP_FIRES, CLIENT_STALL, ELECTION, Pair, SLACK};
 use standfast_lab::wait::holds_for;
 use standfast_lab::world::BALANCERS;
 
@@ -101,13 +101,10 @@ pub(crate) fn hostile_plugins_fail_with_their_class_and_move_nothing() -> Result
         status.0["worker"]
     );
     let gap = pair.world.adverts.longest_gap(BALANCERS[0], start);
-    ensure!(
-        gap < Duration::from_millis(250),
-        "adverts every 100 ms had a gap of {gap:?}"
-    );
+    ensure!(gap < BACKUP_FIRES, "adverts every 100 ms had a gap of {gap:?}");
     let seen = client.since(start)?;
     ensure!(
-        seen.icmp.silence < Duration::from_millis(300),
+        seen.icmp.silence < CLIENT_STALL,
         "{:?} of silence",
         seen.icmp.silence
     );

@@ -9,7 +9,7 @@ use standfast_lab::enter::SELF;
 use standfast_lab::error::Result;
 use standfast_lab::hostile::{ALL, send};
 use standfast_lab::order::Ran;
-use standfast_lab::pair::Pair;
+use standfast_lab::pair::{BACKUP_FIRES, CLIENT_STALL, Pair};
 use standfast_lab::standfast::{RUNTIME, cli, run_command, start};
 use standfast_lab::world::{BALANCERS, World};
 
@@ -29,17 +29,14 @@ pub(crate) fn garbage_is_counted_and_moves_nothing() -> Result<()> {
     }
     let seen = client.since(begin)?;
     ensure!(
-        seen.icmp.silence < Duration::from_millis(300),
+        seen.icmp.silence < CLIENT_STALL,
         "{:?} of silence",
         seen.icmp.silence
     );
     let changes = pair.world.owners.since(begin);
     ensure!(changes.is_empty(), "the VIP moved: {changes:?}");
     let gap = pair.world.adverts.longest_gap(BALANCERS[0], begin);
-    ensure!(
-        gap < Duration::from_millis(250),
-        "adverts every 100 ms had a gap of {gap:?}"
-    );
+    ensure!(gap < BACKUP_FIRES, "adverts every 100 ms had a gap of {gap:?}");
     let grown = logged() - before;
     ensure!(grown < 20_000, "{grown} bytes of log for 3500 packets");
     for daemon in [&pair.one, &pair.two] {

@@ -7,7 +7,7 @@ use standfast_lab::ensure;
 use standfast_lab::error::Result;
 use standfast_lab::nginx;
 use standfast_lab::order::End;
-use standfast_lab::pair::{ELECTION, Pair, SLACK};
+use standfast_lab::pair::{CLIENT_STALL, ELECTION, Pair, SLACK};
 use standfast_lab::wait::{holds_for, wait_for, wait_until};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ fn restarted_in_place(pair: &Pair, strike: impl FnOnce() -> Result<()>) -> Resul
         seen.http
     );
     ensure!(
-        seen.icmp.silence < Duration::from_millis(200),
+        seen.icmp.silence < CLIENT_STALL,
         "the VIP was silent for {:?}",
         seen.icmp.silence
     );

@@ -38,6 +38,9 @@ use crate::{orphans, plugin_files, process, realtime, start, systemd};
 const EVENTS: usize = 1024;
 /// Packets read from one socket before anything else is looked at: more than its receive buffer holds.
 const PACKETS_PER_TURN: usize = 512;
+/// After a full turn the sockets rest, and the kernel drops what does not fit: a flood must not let a real-time
+/// process take the machine from nginx.
+const FLOOD_PAUSE: Duration = Duration::from_millis(10);
 /// Events of tasks taken before a deadline is acted on.
 const EVENTS_PER_TURN: usize = 64;
 /// systemd's status line is refreshed this often.
@@ -70,6 +73,8 @@ struct Daemon {
     leaving: bool,
     /// Interfaces without carrier, whose groups are joined again when they come back.
     silent: BTreeSet<IfName>,
+    /// A flood is going on: the sockets are not looked at until then, unless a deadline is due.
+    pause: Option<tokio::time::Instant>,
 }
 
 /// Runs until told to stop.
@@ -132,6 +137,7 @@ pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure>
         looks,
         systemd,
         leaving: false,
+        pause: None,
         silent: BTreeSet::new(),
     };
     daemon.warn_of_missing_folders();
@@ -160,7 +166,8 @@ impl Daemon {
                 .set(self.engine.poll_timeout(now()).map(|(at, _)| at))
                 .map_err(runtime)?;
             tokio::select! {
-                () = any_readable(&self.hands.sockets) => {}
+                () = any_readable(&self.hands.sockets), if self.pause.is_none() => {}
+                () = until(self.pause) => self.pause = None,
                 rung = alarm.ring() => rung.map_err(runtime)?,
                 Some(event) = self.events.recv() => self.engine.handle(event, now()),
                 Some(event) = self.service_events.recv() => self.engine.handle(event, now()),
@@ -189,9 +196,9 @@ impl Daemon {
                 }
             }
             // Late is not now: what has queued is read before any deadline is acted on (S10).
-            if self.read_packets() {
-                // A flood must not keep the other tasks from running.
-                tokio::task::yield_now().await;
+            let due = self.engine.poll_timeout(now()).is_some_and(|(at, _)| at <= now());
+            if (self.pause.is_none() || due) && self.read_packets() {
+                self.pause = Some(tokio::time::Instant::now() + FLOOD_PAUSE);
             }
             for _ in 0..EVENTS_PER_TURN {
                 let Ok(event) = self.service_events.try_recv().or_else(|_| self.events.try_recv()) else {
@@ -350,6 +357,13 @@ async fn any_readable(sockets: &BTreeMap<IfName, VrrpSocket>) {
     }
     // An error is met again, and handled, when the socket is read.
     let _ = select_all(sockets.values().map(|socket| Box::pin(socket.readable()))).await;
+}
+
+async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn tick(interval: Option<&mut Interval>) {

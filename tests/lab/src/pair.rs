@@ -15,6 +15,10 @@ use crate::world::{VIP, World};
 
 /// What a measured time may exceed its bound by: scheduling, ARP, a machine busy with two tests.
 pub const SLACK: Duration = Duration::from_secs(1);
+/// How long a busy machine may hold up the client itself; that the VIP did not move is told by its owners.
+pub const CLIENT_STALL: Duration = Duration::from_secs(2);
+/// A gap that makes a backup of priority 100 take over, at adverts every 100 ms.
+pub const BACKUP_FIRES: Duration = Duration::from_millis(360);
 /// No election takes longer at adverts every second.
 pub const ELECTION: Duration = Duration::from_secs(10);
 
