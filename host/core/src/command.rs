@@ -1,10 +1,12 @@
 //! All that can go out: the hands perform it, in order.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use crate::config::router::VirtualAddress;
+use crate::config::route::{VirtualRoute, VirtualRule};
 use crate::config::service::ServiceConfig;
-use crate::ids::{IfName, RouterName, ServiceName, VrrpState};
+use crate::config::virtual_address::VirtualAddress;
+use crate::config::virtual_mac::VirtualMac;
+use crate::ids::{IfName, Mac, RouterName, ServiceName, VrrpState};
 use crate::plugin::call::{CheckCall, NotifyCall};
 use crate::plugin::channel::LoadPlugin;
 use crate::service::machine::Signal;
@@ -13,17 +15,17 @@ use crate::time::Instant;
 /// Everything to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Put addresses on; answer with `Event::AddressesDone`.
+    /// Put addresses, routes and rules on, in one go; answer with `Event::AddressesDone`.
     AddAddresses {
         /// The router.
         router: RouterName,
-        /// Its addresses, in order.
-        addresses: Vec<VirtualAddress>,
+        /// What to put on, in order.
+        holdings: Holdings,
     },
-    /// Send gratuitous ARP for each address, `repeat` times.
+    /// Send gratuitous ARP or unsolicited neighbour advertisements for each address, `repeat` times.
     Announce {
         /// The addresses, each on its own interface.
-        addresses: Vec<(IfName, Ipv4Addr)>,
+        addresses: Vec<(IfName, IpAddr)>,
         /// Frames per address.
         repeat: u32,
     },
@@ -44,12 +46,14 @@ pub enum Command {
     Notify(NotifyCall),
     /// Keep for the record: a log line and an event.
     Record(Record),
-    /// Take addresses off; answer with `Event::AddressesDone`.
+    /// Take addresses, routes and rules off, in one go; answer with `Event::AddressesDone`.
     RemoveAddresses {
         /// The router.
         router: RouterName,
-        /// Its addresses.
-        addresses: Vec<VirtualAddress>,
+        /// What to take off, in reverse order.
+        holdings: Holdings,
+        /// The router is leaving: its virtual MAC device goes as well.
+        forever: bool,
     },
     /// Send an advert.
     SendAdvert {
@@ -57,10 +61,14 @@ pub enum Command {
         router: RouterName,
         /// Interface to send from.
         interface: IfName,
-        /// Primary address of the interface.
-        source: Ipv4Addr,
-        /// The multicast group.
-        destination: Ipv4Addr,
+        /// Primary or link-local address of the interface.
+        source: IpAddr,
+        /// The multicast group, or a unicast peer.
+        destination: IpAddr,
+        /// TTL or hop limit.
+        ttl: u8,
+        /// The virtual MAC, if the frame is to come from there (R-7.2-2).
+        mac: Option<Mac>,
         /// The VRRP message.
         bytes: Vec<u8>,
     },
@@ -78,6 +86,28 @@ pub enum Command {
     StartService(ServiceConfig),
     /// Have a service's program test its configuration; answer with `Event::ServiceTested`.
     TestService(ServiceConfig),
+}
+
+/// All that a router holds while it is Master.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// The device with the virtual MAC: up while they are held, down while not.
+    pub virtual_mac: Option<VirtualMac>,
+    /// Advertised and excluded addresses.
+    pub addresses: Vec<VirtualAddress>,
+    /// Routes.
+    pub routes: Vec<VirtualRoute>,
+    /// Routing rules.
+    pub rules: Vec<VirtualRule>,
+    /// Whether packets to the addresses are accepted.
+    pub accept: bool,
+}
+
+impl Holdings {
+    /// Whether there is nothing to put on or take off.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.routes.is_empty() && self.rules.is_empty()
+    }
 }
 
 /// One thing that happened, for log, events and hooks.

@@ -19,7 +19,7 @@ use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
 use crate::health::check::Check;
 use crate::hooks::Hook;
-use crate::ids::{CheckName, IfName, NotifyName, RouterName, ServiceName};
+use crate::ids::{CheckName, Family, IfName, NotifyName, RouterName, ServiceName};
 use crate::plugin::catalog::Catalog;
 use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
@@ -61,6 +61,7 @@ impl Engine {
             services: BTreeMap::new(),
             checks: BTreeMap::new(),
             routers: BTreeMap::new(),
+            groups: BTreeMap::new(),
             notifies: BTreeMap::new(),
         };
         let mut engine = Self {
@@ -91,6 +92,7 @@ impl Engine {
         match event {
             Event::Packet(packet) => return self.on_packet(&packet, now),
             Event::Tick => self.tick(now),
+            Event::WallClock(_) => {}
             Event::AddressesDone { router, step, result } => {
                 self.with_router(&router, now, |router, deeds| {
                     router.on_addresses(step, result, now, deeds)
@@ -243,7 +245,9 @@ impl Engine {
     fn on_packet(&mut self, packet: &Packet, now: Instant) {
         let vrid = peek_vrid(&packet.payload);
         let ours = |router: &&Router| {
-            router.config.interface == packet.interface && Some(router.config.vrid) == vrid
+            router.config.interface == packet.interface
+                && router.config.family == Family::of(packet.source)
+                && Some(router.config.vrid) == vrid
         };
         // R-7.1-6
         let Some(name) = self

@@ -1,6 +1,6 @@
 //! All that can come in.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -122,6 +122,8 @@ pub enum Event {
     Shutdown,
     /// Time has passed.
     Tick,
+    /// The wall clock reads so many nanoseconds since 1970 (UTC); told at the start and now and then.
+    WallClock(u64),
     /// The worker ended.
     WorkerDown(String),
     /// The worker is there; the text names its engine.
@@ -134,10 +136,10 @@ pub struct Packet {
     /// Where it came in.
     pub interface: IfName,
     /// Its source.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Its destination.
-    pub destination: Ipv4Addr,
-    /// Its time to live.
+    pub destination: IpAddr,
+    /// Its TTL or hop limit.
     pub ttl: u8,
     /// Its payload.
     pub payload: Vec<u8>,
@@ -150,6 +152,6 @@ pub struct Link {
     pub up: bool,
     /// Has a carrier.
     pub carrier: bool,
-    /// Its IPv4 addresses, in kernel order.
-    pub addresses: Vec<Ipv4Addr>,
+    /// Its addresses in kernel order; none that is still being checked for duplicates.
+    pub addresses: Vec<IpAddr>,
 }

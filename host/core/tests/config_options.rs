@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use standfast_core::config::address::{HostPort, HttpPrefix};
+use standfast_core::config::auth::{Auth, AuthPass};
 use standfast_core::config::check::OnError;
 use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
 use standfast_core::config::grant::Grants;
-use standfast_core::config::router::{AuthPass, Preempt, Scope};
+use standfast_core::config::router::Preempt;
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
+use standfast_core::config::virtual_address::Scope;
 use standfast_core::ids::{Version, VrrpState};
 
 const ALL: &str = r##"
@@ -153,7 +155,7 @@ fn every_word_means_what_it_says() {
         ("eth1", 55, 150)
     );
     assert_eq!((router.version, router.interval.seconds()), (Version::V2, 2));
-    assert_eq!(router.auth, Some(AuthPass(*b"123456\0\0")));
+    assert_eq!(router.auth, Auth::Pass(AuthPass(*b"123456\0\0")));
     assert_eq!(router.preempt, Preempt::After(Duration::from_secs(5)));
     let [first, second] = &router.addresses[..] else {
         panic!("two addresses");

@@ -2,18 +2,19 @@
 
 mod lan;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use lan::config::{VIP, With, centis, config, ms, node, priority, router, secs, version_2};
 use lan::{Lan, packet};
-use standfast_core::config::router::{AuthPass, Preempt};
+use standfast_core::config::auth::AuthPass;
+use standfast_core::config::router::Preempt;
 use standfast_core::event::Event;
 use standfast_core::ids::{AdvertInterval, Version, VrrpState};
 use standfast_core::vrrp::timing::{master_down, skew};
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
 
-const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 200);
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 200));
 
 fn advert(number: u8) -> Advert {
     Advert {
@@ -35,7 +36,7 @@ fn v2_advert(number: u8) -> Advert {
 }
 
 fn down(number: u8) -> Duration {
-    master_down(Version::V3, priority(number), AdvertInterval::DEFAULT)
+    master_down(Version::V3, priority(number), AdvertInterval::DEFAULT, 3)
 }
 
 #[test]
@@ -284,7 +285,7 @@ fn version_3_adopts_the_masters_interval_and_forgets_it_as_master() {
         },
     );
     let wait = lan.wait_state(0, VrrpState::Master, secs(1));
-    assert_eq!(wait, master_down(Version::V3, priority(100), centis(10)));
+    assert_eq!(wait, master_down(Version::V3, priority(100), centis(10), 3));
     let now = lan.now;
     lan.run_for(ms(2500));
     assert_eq!(
@@ -321,7 +322,7 @@ fn own_frames_that_come_back_have_no_effect() {
         lan.run_for(ms(100));
         let (state, timer, now) = (lan.state(0), lan.router(0).timer_ms, lan.now);
         for mirrored in [0, 100, 254, 255] {
-            lan.inject(0, Ipv4Addr::new(10, 0, 0, 1), &advert(mirrored));
+            lan.inject(0, [10, 0, 0, 1].into(), &advert(mirrored));
         }
         assert_eq!((lan.state(0), lan.router(0).timer_ms), (state, timer));
         assert_eq!(lan.sent_since(0, now).len(), 0);

@@ -16,7 +16,7 @@ use standfast_core::vrrp::timing::{master_down, skew};
 const SECOND: AdvertInterval = AdvertInterval::DEFAULT;
 
 fn down(number: u8) -> Duration {
-    master_down(Version::V3, priority(number), SECOND)
+    master_down(Version::V3, priority(number), SECOND, 3)
 }
 
 fn skew_of(number: u8) -> Duration {
@@ -280,7 +280,7 @@ fn version_2_pairs_fail_over_as_well() {
     lan.wait_master(0, secs(5));
     lan.run_for(secs(10));
     lan.crash(0);
-    lan.wait_master(1, master_down(Version::V2, priority(100), SECOND) + ms(1));
+    lan.wait_master(1, master_down(Version::V2, priority(100), SECOND, 3) + ms(1));
     lan.start(0);
     lan.wait_master(0, secs(5));
     lan.shutdown(0);

@@ -2,7 +2,7 @@
 
 mod lan;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use lan::config::{VIP, With, config, ms, node, router, secs, version_2};
 use lan::{Lan, packet};
@@ -15,7 +15,7 @@ use standfast_core::status::Counters;
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
 use standfast_core::wire::checksum::ones_complement;
 
-const ENEMY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 66);
+const ENEMY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
 
 fn advert(number: u8) -> Advert {
     Advert {

@@ -76,7 +76,7 @@ fn advert(number: u8, interval: u16) -> Vec<u8> {
 
 fn link(up: bool, carrier: bool, own: bool, vip: bool) -> Event {
     let mut addresses = Vec::new();
-    addresses.extend(own.then_some(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+    addresses.extend(own.then_some(std::net::IpAddr::from([10, 0, 0, 1])));
     addresses.extend(vip.then_some(VIP));
     Event::Link {
         interface: id(ETH),

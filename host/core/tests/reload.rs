@@ -118,7 +118,7 @@ fn a_backups_new_priority_shifts_its_running_timer() {
 #[test]
 fn addresses_that_are_gone_are_removed_and_new_ones_added() {
     let other = [10, 0, 0, 101].into();
-    let with = |addresses: &[std::net::Ipv4Addr]| {
+    let with = |addresses: &[std::net::IpAddr]| {
         node(100).with_router(|router| router.addresses = addresses.iter().map(|a| vip(*a)).collect())
     };
     let mut lan = Lan::new([with(&[VIP])]);

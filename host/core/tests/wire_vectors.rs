@@ -1,13 +1,13 @@
 //! Bytes laid out and summed by hand, and that decoding is the inverse of encoding and never panics.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
-use standfast_core::config::router::AuthPass;
+use standfast_core::config::auth::AuthPass;
 use standfast_core::ids::{AdvertInterval, Version, Vrid};
 use standfast_core::wire::advert::{Advert, ChecksumForm, DecodeError, GROUP, peek_vrid};
 
-const SOURCE: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 30);
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 30));
 
 /// From 192.168.0.30: VRID 52, priority 200, one second, 192.168.0.1. Sum without a pseudo-header (RFC 9568, Cisco,
 /// Juniper): 3134+c801+0064+c0a8+0001 = 1ba42 -> ba43, and its complement.
@@ -34,7 +34,7 @@ fn v3() -> Advert {
         vrid: Vrid::try_from(52).expect("legal"),
         priority: 200,
         interval: AdvertInterval::DEFAULT,
-        addresses: vec![Ipv4Addr::new(192, 168, 0, 1)],
+        addresses: vec![[192, 168, 0, 1].into()],
         auth: None,
     }
 }
@@ -45,7 +45,7 @@ fn v2() -> Advert {
         vrid: Vrid::try_from(51).expect("legal"),
         priority: 100,
         interval: AdvertInterval::DEFAULT,
-        addresses: vec![Ipv4Addr::new(10, 0, 0, 100), Ipv4Addr::new(10, 0, 0, 101)],
+        addresses: vec![[10, 0, 0, 100].into(), [10, 0, 0, 101].into()],
         auth: Some(AuthPass(*b"abc\0\0\0\0\0")),
     }
 }
@@ -97,7 +97,7 @@ fn version_2_always_has_its_trailer_and_ignores_it_without_authentication() {
 
 #[test]
 fn the_pseudo_header_of_another_pair_does_not_verify() {
-    let other = Ipv4Addr::new(192, 168, 0, 31);
+    let other = IpAddr::from([192, 168, 0, 31]);
     assert_eq!(
         Advert::decode(&V3_PSEUDO_HEADER, other, GROUP),
         Err(DecodeError::Checksum)
@@ -162,7 +162,7 @@ fn any_advert() -> impl Strategy<Value = Advert> {
             } else {
                 AdvertInterval::from_seconds(u8::try_from(number % 255 + 1).expect("small")).expect("legal")
             },
-            addresses,
+            addresses: addresses.into_iter().map(IpAddr::V4).collect(),
             auth: pass.filter(|_| !new),
         })
 }
@@ -172,7 +172,7 @@ proptest! {
 
     #[test]
     fn what_is_encoded_is_decoded(advert in any_advert(), source: u32, destination: u32, pseudo: bool) {
-        let (source, destination) = (Ipv4Addr::from(source), Ipv4Addr::from(destination));
+        let (source, destination) = (IpAddr::from(source.to_be_bytes()), IpAddr::from(destination.to_be_bytes()));
         let form = if pseudo { ChecksumForm::PseudoHeader } else { ChecksumForm::MessageOnly };
         let bytes = advert.encode(source, destination, form);
         let (decoded, _) = Advert::decode(&bytes, source, destination).expect("own bytes are right");
@@ -182,7 +182,7 @@ proptest! {
 
     #[test]
     fn decoding_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..1100), source: u32) {
-        let _ = Advert::decode(&bytes, Ipv4Addr::from(source), GROUP);
+        let _ = Advert::decode(&bytes, IpAddr::from(source.to_be_bytes()), GROUP);
         let _ = peek_vrid(&bytes);
     }
 

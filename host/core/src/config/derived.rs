@@ -151,7 +151,12 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
         highest: weights.highest,
         advert_interval: router.interval.duration(),
         skew: timing::skew(router.version, router.priority, router.interval),
-        master_down: timing::master_down(router.version, router.priority, router.interval),
+        master_down: timing::master_down(
+            router.version,
+            router.priority,
+            router.interval,
+            router.down_adverts,
+        ),
         addresses: addresses.collect(),
         covered: covered(router, config, peer),
     }
@@ -164,7 +169,7 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
         .or_else(|| Priority::try_from(1).ok())
         .unwrap_or(Priority::DEFAULT);
     let skew = timing::skew(router.version, slowest, router.interval);
-    let silence = timing::master_down(router.version, slowest, router.interval);
+    let silence = timing::master_down(router.version, slowest, router.interval, router.down_adverts);
     let delay = match router.preempt {
         Preempt::After(delay) => delay,
         Preempt::Never => Duration::ZERO,
@@ -193,18 +198,16 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
         failure: silence,
         alone: None,
     }];
-    for service in router
-        .track
-        .services
-        .iter()
-        .filter_map(|name| config.services.get(name))
-    {
-        rows.push(row(
-            format!("service {}", service.name),
-            None,
-            None,
-            service.takeover_after,
-        ));
+    for tracked in &router.track.services {
+        if let Some(service) = config.services.get(&tracked.name) {
+            let weight = tracked.weight.map(|weight| weight.get());
+            rows.push(row(
+                format!("service {}", service.name),
+                weight,
+                None,
+                service.takeover_after,
+            ));
+        }
     }
     for tracked in &router.track.checks {
         if let Some(check) = config.checks.get(&tracked.name) {
@@ -288,6 +291,7 @@ fn warnings(config: &Config, peer: Option<Priority>) -> Vec<String> {
         .routers
         .values()
         .flat_map(|router| &router.track.services)
+        .map(|service| &service.name)
         .collect();
     let checks: BTreeSet<_> = config
         .routers

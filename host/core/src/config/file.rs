@@ -6,12 +6,14 @@ use std::str::FromStr;
 
 use crate::config::check::{self, CheckConfig};
 use crate::config::error::{ConfigErrors, Faults};
+use crate::config::group::GroupConfig;
 use crate::config::node::{Claims, Node, words};
 use crate::config::notify::{self, NotifyConfig};
-use crate::config::router::{self, RouterConfig, Scene};
+use crate::config::router::{self, RouterConfig};
+use crate::config::scene::Scene;
 use crate::config::service::{self, ServiceConfig};
 use crate::config::{syntax, value};
-use crate::ids::{CheckName, InvalidId, NodeName, NotifyName, RouterName, ServiceName};
+use crate::ids::{CheckName, GroupName, InvalidId, NodeName, NotifyName, RouterName, ServiceName};
 
 /// A configuration in which every reference resolves and every number is in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Config {
     pub checks: BTreeMap<CheckName, CheckConfig>,
     /// Virtual routers; no two share interface and VRID.
     pub routers: BTreeMap<RouterName, RouterConfig>,
+    /// Virtual routers that move together.
+    pub groups: BTreeMap<GroupName, GroupConfig>,
     /// Hooks.
     pub notifies: BTreeMap<NotifyName, NotifyConfig>,
 }
@@ -108,6 +112,7 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
         services: complete(services)?,
         checks: complete(checks)?,
         routers: complete(routers)?,
+        groups: BTreeMap::new(),
         notifies: complete(notifies)?,
     })
 }

@@ -11,10 +11,8 @@ impl Config {
         let routers = self.routers.values();
         routers
             .flat_map(|router| {
-                let own = std::iter::once(&router.interface);
-                let devs = router.addresses.iter().map(|address| &address.dev);
-                own.chain(devs)
-                    .chain(router.track.interfaces.iter().map(|tracked| &tracked.name))
+                let tracked = router.track.interfaces.iter().map(|tracked| &tracked.name);
+                router.devices().chain(tracked)
             })
             .cloned()
             .collect()

@@ -1,14 +1,16 @@
 //! Whether each router is fit, and with which priority: link, services and checks of the moment, summed up.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use crate::config::router::Tracked;
+use crate::config::router::RouterConfig;
+use crate::config::track::Tracked;
+use crate::config::unicast::Transport;
 use crate::engine::Engine;
 use crate::engine::router::Router;
 use crate::event::Link;
 use crate::health::board::{Condition, Item, judge};
-use crate::ids::{IfName, RouterName};
+use crate::ids::{Family, IfName, RouterName};
 use crate::time::Instant;
 
 impl Engine {
@@ -22,7 +24,7 @@ impl Engine {
             let Some(router) = self.routers.get(&name) else {
                 continue;
             };
-            let own = primary_of(&self.links, &self.routers, &router.config.interface);
+            let own = primary_of(&self.links, &self.routers, &router.config);
             let items = self.items(router, own.is_some(), now);
             let (standing, reasons) = judge(router.config.priority, &items);
             self.with_router(&name, now, |router, deeds| {
@@ -44,27 +46,45 @@ impl Engine {
         let mut items = vec![Item {
             what: format!("interface {}", config.interface),
             weight: None,
+            reverse: false,
             condition: own,
         }];
-        for Tracked { name, weight } in &config.track.interfaces {
+        for Tracked {
+            name,
+            weight,
+            reverse,
+        } in &config.track.interfaces
+        {
             let condition = self.link_condition(name, None);
             items.push(Item {
                 what: format!("interface {name}"),
                 weight: *weight,
+                reverse: *reverse,
                 condition,
             });
         }
-        for name in &config.track.services {
+        for Tracked {
+            name,
+            weight,
+            reverse,
+        } in &config.track.services
+        {
             if let Some(service) = self.services.get(name) {
                 let condition = service.condition(now);
                 items.push(Item {
                     what: format!("service {name}"),
-                    weight: None,
+                    weight: *weight,
+                    reverse: *reverse,
                     condition,
                 });
             }
         }
-        for Tracked { name, weight } in &config.track.checks {
+        for Tracked {
+            name,
+            weight,
+            reverse,
+        } in &config.track.checks
+        {
             if let Some(check) = self.checks.get(name) {
                 let condition = match check.good() {
                     Some(true) => Condition::Good,
@@ -74,6 +94,7 @@ impl Engine {
                 items.push(Item {
                     what: format!("check {name}"),
                     weight: *weight,
+                    reverse: *reverse,
                     condition,
                 });
             }
@@ -98,21 +119,34 @@ pub(super) fn link_of<'a>(links: &'a BTreeMap<IfName, Option<Link>>, name: &IfNa
     links.get(name).and_then(Option::as_ref)
 }
 
-/// The first address of an interface that is nobody's virtual address (R-5.1.1.1-1).
+/// Where adverts come from: the configured unicast source, else the first address of the interface that is nobody's
+/// virtual address (R-5.1.1.1-1), for IPv6 the first link-local one (R-5.1.2.1-1).
 fn primary_of(
     links: &BTreeMap<IfName, Option<Link>>,
     routers: &BTreeMap<RouterName, Router>,
-    interface: &IfName,
-) -> Option<Ipv4Addr> {
-    let link = link_of(links, interface)?;
+    config: &RouterConfig,
+) -> Option<IpAddr> {
+    let link = link_of(links, &config.interface)?;
     let is_virtual = |address| {
         routers
             .values()
-            .flat_map(|router| &router.config.addresses)
-            .any(|virtual_| virtual_.address == address)
+            .flat_map(|router| router.config.held())
+            .any(|held| held.address == address)
+    };
+    let multicast = matches!(config.transport, Transport::Multicast);
+    let wanted = match &config.transport {
+        Transport::Unicast(unicast) => unicast.source,
+        Transport::Multicast => None,
     };
     link.addresses
         .iter()
         .copied()
-        .find(|address| !is_virtual(*address))
+        .filter(|address| wanted.is_none_or(|wanted| wanted == *address))
+        .find(|address| match address {
+            IpAddr::V4(_) => config.family == Family::V4 && !is_virtual(*address),
+            IpAddr::V6(v6) => {
+                let reach = !multicast || v6.is_unicast_link_local();
+                config.family == Family::V6 && reach && !is_virtual(*address)
+            }
+        })
 }

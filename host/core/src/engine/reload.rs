@@ -99,6 +99,8 @@ impl Engine {
                 config.interface == router.config.interface
                     && config.vrid == router.config.vrid
                     && config.version == router.config.version
+                    && config.family == router.config.family
+                    && config.virtual_mac == router.config.virtual_mac
             })
         };
         let gone: Vec<RouterName> = self

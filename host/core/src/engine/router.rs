@@ -1,16 +1,21 @@
 //! One virtual router with all its small machines; their actions become commands here.
 
-use crate::command::Command;
-use crate::config::router::{RouterConfig, VirtualAddress};
+use std::net::IpAddr;
+
+use crate::command::{Command, Holdings};
+use crate::config::auth::Auth;
+use crate::config::router::RouterConfig;
+use crate::config::unicast::Transport;
+use crate::config::virtual_address::VirtualAddress;
 use crate::event::Packet;
-use crate::ids::VrrpState;
+use crate::ids::{Priority, VrrpState};
 use crate::status::Counters;
 use crate::time::Instant;
 use crate::vrrp::accept::{accept, reject};
 use crate::vrrp::addresses::{Addresses, Listed, Meddling, Step};
 use crate::vrrp::announcer::{Announcer, REPEAT};
 use crate::vrrp::machine::{Action, Machine, Standing};
-use crate::wire::advert::{Advert, ChecksumForm, GROUP};
+use crate::wire::advert::{Advert, ChecksumForm, group};
 
 /// A state change, for the record and the hooks.
 #[derive(Clone, Debug)]
@@ -60,8 +65,8 @@ impl Router {
 
     /// A packet for this VRID on this interface.
     pub(crate) fn on_packet(&mut self, packet: &Packet, now: Instant, deeds: &mut Deeds) {
-        if packet.ttl != 255 {
-            // R-5.1.1.3-2, R-7.1-1
+        if !ttl_is_right(&self.config.transport, packet) {
+            // R-5.1.1.3-2, R-5.1.2.3-2, R-7.1-1
             self.counters.ttl_errors += 1;
             return;
         }
@@ -123,10 +128,10 @@ impl Router {
         there: impl Fn(&VirtualAddress) -> bool,
         now: Instant,
     ) -> Option<Meddling> {
-        let addresses = &self.config.addresses;
-        let listed = match addresses.iter().filter(|address| there(address)).count() {
+        let all = self.config.held().count();
+        let listed = match self.config.held().filter(|address| there(address)).count() {
             0 => Listed::None,
-            count if count == addresses.len() => Listed::All,
+            count if count == all => Listed::All,
             _ => Listed::Some,
         };
         let meddling = self.addresses.seen(listed, now);
@@ -146,23 +151,17 @@ impl Router {
 
     /// Takes over a configuration of the same interface, VRID and version.
     pub(crate) fn reconfigure(&mut self, config: RouterConfig, now: Instant, deeds: &mut Deeds) {
-        let gone: Vec<_> = self
-            .config
-            .addresses
-            .iter()
-            .filter(|old| !config.addresses.contains(old))
-            .cloned()
-            .collect();
-        let other_list = self.config.addresses != config.addresses;
+        let (old, new) = (holdings(&self.config), holdings(&config));
         self.machine.reconfigure(&config);
         self.config = config;
-        if other_list {
+        if old != new {
+            let gone = difference(&old, &new);
             let removal = !gone.is_empty() && (self.addresses.wanted() || !self.addresses.settled());
             if removal {
-                let router = self.config.name.clone();
                 deeds.commands.push(Command::RemoveAddresses {
-                    router,
-                    addresses: gone,
+                    router: self.config.name.clone(),
+                    holdings: gone,
+                    forever: false,
                 });
             }
             let step = self.addresses.replaced(removal, now);
@@ -197,51 +196,102 @@ impl Router {
         }
     }
 
-    /// An advert with current values (R-7.2-1: never a cached packet).
-    fn advert(&mut self, priority: u8) -> Option<Command> {
-        let Some(source) = self.machine.primary() else {
+    /// An advert with current values (R-7.2-1: never a cached packet), to the group or to each peer.
+    fn advert(&mut self, priority: u8) -> Vec<Command> {
+        let config = &self.config;
+        let Some(primary) = self.machine.primary() else {
             self.counters.send_errors += 1;
-            return None;
+            return Vec::new();
         };
         let advert = Advert {
-            version: self.config.version,
-            vrid: self.config.vrid,
+            version: config.version,
+            vrid: config.vrid,
             priority,
-            interval: self.config.interval,
-            addresses: self
-                .config
-                .addresses
-                .iter()
-                .map(|virtual_address| virtual_address.address)
-                .collect(),
-            auth: self.config.auth.clone(),
+            interval: config.interval,
+            addresses: config.addresses.iter().map(|held| held.address).collect(),
+            auth: match &config.auth {
+                Auth::Pass(pass) => Some(pass.clone()),
+                Auth::None | Auth::Hmac(_) => None,
+            },
+        };
+        let (source, ttl, destinations): (_, _, Vec<IpAddr>) = match &config.transport {
+            Transport::Multicast => (primary, 255, vec![group(config.family)]),
+            Transport::Unicast(unicast) => (
+                primary,
+                unicast.ttl,
+                unicast.peers.iter().map(|peer| peer.address).collect(),
+            ),
         };
         self.counters.adverts_sent += 1;
         self.counters.priority_zero_sent += u64::from(priority == 0);
-        Some(Command::SendAdvert {
-            router: self.config.name.clone(),
-            interface: self.config.interface.clone(),
+        let command = |destination| Command::SendAdvert {
+            router: config.name.clone(),
+            interface: config.interface.clone(),
             source,
-            destination: GROUP,
-            bytes: advert.encode(source, GROUP, ChecksumForm::PseudoHeader),
-        })
+            destination,
+            ttl,
+            mac: config.virtual_mac.as_ref().map(|device| device.mac),
+            bytes: advert.encode(source, destination, ChecksumForm::PseudoHeader),
+        };
+        destinations.into_iter().map(command).collect()
     }
 
     fn take(&self, step: Option<Step>, deeds: &mut Deeds) {
         let Some(step) = step else { return };
         let router = self.config.name.clone();
-        let addresses = self.config.addresses.clone();
+        let holdings = holdings(&self.config);
         deeds.commands.push(match step {
-            Step::Add => Command::AddAddresses { router, addresses },
-            Step::Remove => Command::RemoveAddresses { router, addresses },
+            Step::Add => Command::AddAddresses { router, holdings },
+            Step::Remove => Command::RemoveAddresses {
+                router,
+                holdings,
+                forever: self.machine.state() == VrrpState::Stopped,
+            },
         });
     }
 
     fn announce(&self) -> Command {
         let on_dev = |address: &VirtualAddress| (address.dev.clone(), address.address);
         Command::Announce {
-            addresses: self.config.addresses.iter().map(on_dev).collect(),
+            addresses: self.config.held().map(on_dev).collect(),
             repeat: REPEAT,
         }
+    }
+}
+
+fn holdings(config: &RouterConfig) -> Holdings {
+    Holdings {
+        virtual_mac: config.virtual_mac.clone(),
+        addresses: config.held().cloned().collect(),
+        routes: config.routes.clone(),
+        rules: config.rules.clone(),
+        accept: config.accept || config.priority == Priority::OWNER,
+    }
+}
+
+/// What is in `old` and not in `new`.
+fn difference(old: &Holdings, new: &Holdings) -> Holdings {
+    Holdings {
+        virtual_mac: None,
+        addresses: left_out(&old.addresses, &new.addresses),
+        routes: left_out(&old.routes, &new.routes),
+        rules: left_out(&old.rules, &new.rules),
+        accept: true,
+    }
+}
+
+fn left_out<T: Clone + PartialEq>(old: &[T], new: &[T]) -> Vec<T> {
+    old.iter().filter(|thing| !new.contains(thing)).cloned().collect()
+}
+
+/// 255, or what the unicast peer may have (a stranger is rejected later, whatever its TTL).
+fn ttl_is_right(transport: &Transport, packet: &Packet) -> bool {
+    match transport {
+        Transport::Multicast => packet.ttl == 255,
+        Transport::Unicast(unicast) => unicast
+            .peers
+            .iter()
+            .find(|peer| peer.address == packet.source)
+            .is_none_or(|peer| peer.ttl.contains(&packet.ttl)),
     }
 }

@@ -14,6 +14,17 @@ pub enum Condition {
     Unknown(String),
 }
 
+impl Condition {
+    /// Bad while good, and good while bad.
+    fn turned(self) -> Self {
+        match self {
+            Self::Good => Self::Bad("is up, and must not be (reverse)".into()),
+            Self::Bad(_) => Self::Good,
+            Self::Unknown(what_for) => Self::Unknown(what_for),
+        }
+    }
+}
+
 /// One tracked thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -21,6 +32,8 @@ pub struct Item {
     pub what: String,
     /// What it weighs; `None`: hard.
     pub weight: Option<Weight>,
+    /// Whether its sense is reversed (keepalived.md 1.3).
+    pub reverse: bool,
     /// How it is.
     pub condition: Condition,
 }
@@ -34,9 +47,17 @@ pub fn judge(base: Priority, items: &[Item]) -> (Standing, Vec<String>) {
     for Item {
         what,
         weight,
+        reverse,
         condition,
     } in items
     {
+        let turned;
+        let condition = if *reverse && weight.is_none() {
+            turned = condition.clone().turned();
+            &turned
+        } else {
+            condition
+        };
         match (weight, condition) {
             (None, Condition::Good) => {}
             (None, Condition::Bad(why)) => {
@@ -51,7 +72,11 @@ pub fn judge(base: Priority, items: &[Item]) -> (Standing, Vec<String>) {
             (Some(_), Condition::Unknown(_)) => {}
             (Some(weight), Condition::Good | Condition::Bad(_)) => {
                 let good = *condition == Condition::Good;
-                let term = weight.term(good);
+                let term = if *reverse {
+                    -weight.term(good)
+                } else {
+                    weight.term(good)
+                };
                 sum += term;
                 if term != 0 {
                     let why = match condition {

@@ -1,5 +1,6 @@
 //! Whether a well-formed advert counts for this router; a rejected one moves a counter and nothing else.
 
+use crate::config::auth::Auth;
 use crate::config::router::RouterConfig;
 use crate::ids::Version;
 use crate::status::Counters;
@@ -14,7 +15,11 @@ pub fn accept(config: &RouterConfig, advert: &Advert, counters: &mut Counters) -
     }
     if advert.version == Version::V2 {
         // R2-2
-        if advert.auth != config.auth {
+        let pass = match &config.auth {
+            Auth::Pass(pass) => Some(pass),
+            Auth::None | Auth::Hmac(_) => None,
+        };
+        if advert.auth.as_ref() != pass {
             counters.auth_errors += 1;
             return false;
         }
@@ -42,7 +47,9 @@ pub fn reject(error: DecodeError, counters: &mut Counters) {
         DecodeError::Version => &mut counters.version_errors,
         DecodeError::Type => &mut counters.type_errors,
         DecodeError::Checksum => &mut counters.checksum_errors,
-        DecodeError::Vrid | DecodeError::NoAddress => &mut counters.address_list_errors,
+        DecodeError::Vrid | DecodeError::NoAddress | DecodeError::NotLinkLocal => {
+            &mut counters.address_list_errors
+        }
         DecodeError::Interval => &mut counters.interval_errors,
         DecodeError::AuthType => &mut counters.auth_errors,
     };

@@ -3,7 +3,7 @@
 //! It is told adverts that were accepted, time, fitness and its own address; it answers with actions.
 //! Arms cite the requirement that they obey (RFC 9568 section 6.4; R2-n: RFC 3768).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::router::{Preempt, RouterConfig};
@@ -52,7 +52,7 @@ pub enum Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// Its primary address.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Its priority.
     pub priority: u8,
     /// When.
@@ -65,9 +65,10 @@ pub struct Machine {
     version: Version,
     interval: AdvertInterval,
     preempt: Preempt,
+    down_adverts: u8,
     pub(super) state: VrrpState,
     pub(super) priority: Priority,
-    pub(super) primary: Option<Ipv4Addr>,
+    pub(super) primary: Option<IpAddr>,
     /// The master's interval (R-6.1-4); used in Backup only.
     pub(super) learned: AdvertInterval,
     /// Advert timer in Master, Master_Down in Backup, none elsewhere (S5).
@@ -89,6 +90,7 @@ impl Machine {
             version: config.version,
             interval: config.interval,
             preempt: config.preempt,
+            down_adverts: config.down_adverts,
             state: VrrpState::Init,
             priority: config.priority,
             primary: None,
@@ -107,6 +109,7 @@ impl Machine {
     pub fn reconfigure(&mut self, config: &RouterConfig) {
         self.interval = config.interval;
         self.preempt = config.preempt;
+        self.down_adverts = config.down_adverts;
         if matches!(self.state, VrrpState::Init | VrrpState::Fault) {
             // Nobody hears it; elsewhere the next standing brings it, with weights.
             self.priority = config.priority;
@@ -118,7 +121,7 @@ impl Machine {
     }
 
     /// The primary address of the interface: source of adverts and tie-break key (R-5.1.1.1-1).
-    pub fn set_primary(&mut self, primary: Option<Ipv4Addr>) {
+    pub fn set_primary(&mut self, primary: Option<IpAddr>) {
         self.primary = primary;
     }
 
@@ -158,7 +161,7 @@ impl Machine {
     }
 
     /// An accepted advert.
-    pub fn on_advert(&mut self, source: Ipv4Addr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
+    pub fn on_advert(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
         // S7: an own frame that comes back has no effect.
         if self.primary == Some(source) {
             return;
@@ -214,7 +217,7 @@ impl Machine {
         self.restart_down_timer(now);
     }
 
-    fn backup_hears(&mut self, source: Ipv4Addr, advert: &Advert, now: Instant) {
+    fn backup_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant) {
         if advert.priority == 0 {
             // R-6.4.2-8
             self.heard = Some(Heard {
@@ -255,7 +258,7 @@ impl Machine {
         }
     }
 
-    fn master_hears(&mut self, source: Ipv4Addr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
+    fn master_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
         if advert.priority == 0 {
             // R-6.4.3-10
             self.send(now, out);
@@ -343,7 +346,11 @@ impl Machine {
     /// The priority may have changed: the running timer shifts by the difference of skews (keepalived 2.6).
     fn rearm_backup(&mut self, now: Instant) {
         let (start, goodbye) = self.base;
-        let wait = if goodbye { skew } else { master_down };
-        self.timer = Some((start + wait(self.version, self.priority, self.learned)).max(now));
+        let wait = if goodbye {
+            skew(self.version, self.priority, self.learned)
+        } else {
+            master_down(self.version, self.priority, self.learned, self.down_adverts)
+        };
+        self.timer = Some((start + wait).max(now));
     }
 }

@@ -16,9 +16,10 @@ pub fn skew(version: Version, priority: Priority, interval: AdvertInterval) -> D
     base * (256 - u32::from(priority.get())) / 256
 }
 
-/// Master_Down (RFC 9568: Active_Down): silence after which a backup takes over, `3 * A + skew`.
-pub fn master_down(version: Version, priority: Priority, interval: AdvertInterval) -> Duration {
-    interval.duration() * 3 + skew(version, priority, interval)
+/// Master_Down (RFC 9568: Active_Down): silence after which a backup takes over, `adverts * A + skew`; `adverts` is 3
+/// in the RFC (`down-timer-adverts`).
+pub fn master_down(version: Version, priority: Priority, interval: AdvertInterval, adverts: u8) -> Duration {
+    interval.duration() * u32::from(adverts) + skew(version, priority, interval)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is seen of a virtual router: state, cause, priority, timer, and the master last heard.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::ids::{Priority, VrrpState};
 use crate::time::Instant;
@@ -38,7 +38,7 @@ impl Machine {
     }
 
     /// The address that adverts come from.
-    pub fn primary(&self) -> Option<Ipv4Addr> {
+    pub fn primary(&self) -> Option<IpAddr> {
         self.primary
     }
 

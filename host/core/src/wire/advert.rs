@@ -1,13 +1,23 @@
-//! A VRRP advertisement as a value and as bytes, versions 2 and 3 over IPv4.
+//! A VRRP advertisement as a value and as bytes: version 2 over IPv4, version 3 over both families.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::config::router::AuthPass;
-use crate::ids::{AdvertInterval, Version, Vrid};
+use crate::config::auth::AuthPass;
+use crate::ids::{AdvertInterval, Family, Version, Vrid};
 use crate::wire::checksum::{ones_complement, pseudo_header};
 
 /// 224.0.0.18 (R-5.1.1.2-1).
-pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+pub const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
+/// ff02::12 (R-5.1.2.2-1).
+pub const GROUP_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12));
+
+/// The multicast group of a family.
+pub const fn group(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => GROUP,
+        Family::V6 => GROUP_V6,
+    }
+}
 
 /// One advertisement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +30,8 @@ pub struct Advert {
     pub priority: u8,
     /// Sender's interval.
     pub interval: AdvertInterval,
-    /// Virtual addresses; at least one (R-5.2.5-1).
-    pub addresses: Vec<Ipv4Addr>,
+    /// Virtual addresses, all of the carrying packet's family (R-5.2.9-1); at least one (R-5.2.5-1).
+    pub addresses: Vec<IpAddr>,
     /// Version 2 only: the simple password.
     pub auth: Option<AuthPass>,
 }
@@ -29,7 +39,7 @@ pub struct Advert {
 /// What the checksum of a version 3 IPv4 advert covers: the world is split (vrrp.md 1c), both are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChecksumForm {
-    /// With the IPv4 pseudo-header: keepalived, FRR. What we send.
+    /// With the pseudo-header: keepalived, FRR, and everyone over IPv6 (R-5.2.8-2).
     #[default]
     PseudoHeader,
     /// The message alone: RFC 9568, Cisco, Juniper (R-5.2.8-1). Also the only form of version 2.
@@ -60,6 +70,9 @@ pub enum DecodeError {
     /// Interval 0 (R-7.1-10, EID 8301).
     #[error("interval is 0")]
     Interval,
+    /// IPv6: the first address is not link-local (R-7.1-9, EID 8300).
+    #[error("first address is not link-local")]
+    NotLinkLocal,
     /// Version 2 authentication of an unknown type, or AH (R2-2).
     #[error("authentication type is neither none nor simple password")]
     AuthType,
@@ -71,9 +84,9 @@ const V2_TRAILER: usize = 8;
 
 impl Advert {
     /// The bytes of this advert, checksummed for this source and destination.
-    pub fn encode(&self, source: Ipv4Addr, destination: Ipv4Addr, form: ChecksumForm) -> Vec<u8> {
+    pub fn encode(&self, source: IpAddr, destination: IpAddr, form: ChecksumForm) -> Vec<u8> {
         let count = self.addresses.len().min(255);
-        let mut bytes = Vec::with_capacity(HEADER + count * 4 + V2_TRAILER);
+        let mut bytes = Vec::with_capacity(HEADER + count * 16 + V2_TRAILER);
         bytes.push(self.version.number() << 4 | TYPE_ADVERT);
         bytes.extend([
             self.vrid.get(),
@@ -87,12 +100,20 @@ impl Advert {
         }
         bytes.extend([0, 0]);
         for address in self.addresses.iter().take(count) {
-            bytes.extend(address.octets());
+            match address {
+                IpAddr::V4(address) => bytes.extend(address.octets()),
+                IpAddr::V6(address) => bytes.extend(address.octets()),
+            }
         }
         if self.version == Version::V2 {
             // R2-1: the trailer is always there.
             bytes.extend(self.auth.as_ref().map_or([0; V2_TRAILER], |pass| pass.0));
         }
+        let form = if source.is_ipv6() {
+            ChecksumForm::PseudoHeader
+        } else {
+            form
+        };
         let sum = match (self.version, form) {
             (Version::V2, _) | (Version::V3, ChecksumForm::MessageOnly) => ones_complement(&[&bytes]),
             (Version::V3, ChecksumForm::PseudoHeader) => with_pseudo_header(source, destination, &bytes),
@@ -101,27 +122,32 @@ impl Advert {
         bytes
     }
 
-    /// Reads the payload of an IPv4 packet of protocol 112.
+    /// Reads the payload of a packet of protocol (next header) 112.
     ///
     /// # Errors
     /// The first rule of RFC 9568 section 7.1 or RFC 3768 that the bytes break.
     pub fn decode(
         bytes: &[u8],
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        source: IpAddr,
+        destination: IpAddr,
     ) -> Result<(Self, ChecksumForm), DecodeError> {
         let [first, vrid, priority, count, word_high, word_low, _, _, rest @ ..] = bytes else {
             return Err(DecodeError::Length);
         };
-        let version = match first >> 4 {
-            2 => Version::V2,
-            3 => Version::V3,
+        let family = Family::of(source);
+        let version = match (first >> 4, family) {
+            (2, Family::V4) => Version::V2,
+            (3, _) => Version::V3,
             _ => return Err(DecodeError::Version),
         };
         if first & 0x0F != TYPE_ADVERT {
             return Err(DecodeError::Type);
         }
-        let list = usize::from(*count) * 4;
+        let width = match family {
+            Family::V4 => 4,
+            Family::V6 => 16,
+        };
+        let list = usize::from(*count) * width;
         let trailer = if version == Version::V2 { V2_TRAILER } else { 0 };
         if rest.len() != list + trailer {
             return Err(DecodeError::Length);
@@ -143,10 +169,12 @@ impl Advert {
                 None,
             ),
         };
-        let addresses = list
-            .chunks_exact(4)
-            .map(|a| Ipv4Addr::new(a[0], a[1], a[2], a[3]))
-            .collect::<Vec<_>>();
+        let addresses: Vec<IpAddr> = list.chunks_exact(width).filter_map(address).collect();
+        if let Some(IpAddr::V6(first)) = addresses.first()
+            && !first.is_unicast_link_local()
+        {
+            return Err(DecodeError::NotLinkLocal);
+        }
         let interval = interval.ok_or(DecodeError::Interval)?;
         Ok((
             Self {
@@ -170,17 +198,23 @@ pub fn peek_vrid(bytes: &[u8]) -> Option<Vrid> {
 fn verified_form(
     version: Version,
     bytes: &[u8],
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
+    source: IpAddr,
+    destination: IpAddr,
 ) -> Option<ChecksumForm> {
     // A sum over bytes that include a right checksum is 0.
     if version == Version::V3 && with_pseudo_header(source, destination, bytes) == 0 {
         return Some(ChecksumForm::PseudoHeader);
     }
-    (ones_complement(&[bytes]) == 0).then_some(ChecksumForm::MessageOnly)
+    (source.is_ipv4() && ones_complement(&[bytes]) == 0).then_some(ChecksumForm::MessageOnly)
 }
 
-fn with_pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, bytes: &[u8]) -> u16 {
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
+}
+
+fn with_pseudo_header(source: IpAddr, destination: IpAddr, bytes: &[u8]) -> u16 {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     ones_complement(&[&pseudo_header(source, destination, length), bytes])
 }

@@ -1,6 +1,6 @@
-//! The Internet checksum (RFC 1071) and the IPv4 pseudo header that VRRP version 3 sums as well.
+//! The Internet checksum (RFC 1071) and the pseudo headers that VRRP version 3 sums as well.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// IP protocol number of VRRP.
 pub const PROTOCOL: u8 = 112;
@@ -25,12 +25,35 @@ pub fn ones_complement(parts: &[&[u8]]) -> u16 {
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
-/// The IPv4 pseudo header of a VRRP message of `length` bytes.
-pub fn pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, length: u16) -> [u8; 12] {
-    let [s0, s1, s2, s3] = source.octets();
-    let [d0, d1, d2, d3] = destination.octets();
-    let [l0, l1] = length.to_be_bytes();
-    [s0, s1, s2, s3, d0, d1, d2, d3, 0, PROTOCOL, l0, l1]
+/// The pseudo header of a VRRP message of `length` bytes: of IPv4, or of IPv6 (RFC 8200 section 8.1).
+pub fn pseudo_header(source: IpAddr, destination: IpAddr, length: u16) -> Vec<u8> {
+    pseudo_header_of(source, destination, length, PROTOCOL)
+}
+
+/// The pseudo header of a message of another protocol.
+pub fn pseudo_header_of(source: IpAddr, destination: IpAddr, length: u16, protocol: u8) -> Vec<u8> {
+    let [high, low] = length.to_be_bytes();
+    match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => [
+            &source.octets()[..],
+            &destination.octets(),
+            &[0, protocol, high, low],
+        ]
+        .concat(),
+        (source, destination) => [
+            &v6(source)[..],
+            &v6(destination),
+            &[0, 0, high, low, 0, 0, 0, protocol],
+        ]
+        .concat(),
+    }
+}
+
+fn v6(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
 }
 
 #[cfg(test)]
@@ -70,7 +93,7 @@ mod tests {
 
     #[test]
     fn pseudo_header_is_source_destination_zero_protocol_length() {
-        let header = pseudo_header(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(224, 0, 0, 18), 0x0114);
+        let header = pseudo_header([10, 0, 0, 1].into(), [224, 0, 0, 18].into(), 0x0114);
         assert_eq!(header, [10, 0, 0, 1, 224, 0, 0, 18, 0, 112, 1, 0x14]);
     }
 }

@@ -1,22 +1,25 @@
 //! Configurations by code, so that scenarios do not depend on the parser.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use standfast_core::config::auth::{Auth, AuthPass};
 use standfast_core::config::check::{CheckConfig, OnError};
 use standfast_core::config::file::Config;
+use standfast_core::config::garp::Garp;
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::config::notify::NotifyConfig;
-use standfast_core::config::router::{
-    AuthPass, Preempt, RouterConfig, Scope, Track, Tracked, VirtualAddress,
-};
+use standfast_core::config::router::{Preempt, RouterConfig};
 use standfast_core::config::service::{RestartPolicy, ServiceConfig, ServiceKind};
-use standfast_core::ids::{AdvertInterval, Priority, Version, VrrpState, Weight};
+use standfast_core::config::track::{Track, Tracked};
+use standfast_core::config::unicast::Transport;
+use standfast_core::config::virtual_address::{Scope, VirtualAddress};
+use standfast_core::ids::{AdvertInterval, Family, Priority, Version, VrrpState, Weight};
 
 pub(crate) const ETH: &str = "eth1";
-pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
+pub(crate) const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
 pub(crate) const ROUTER: &str = "VI_1";
 
 /// A name of any kind.
@@ -39,7 +42,7 @@ pub(crate) fn priority(number: u8) -> Priority {
     Priority::try_from(number).expect("a legal priority")
 }
 
-pub(crate) fn vip(address: Ipv4Addr) -> VirtualAddress {
+pub(crate) fn vip(address: IpAddr) -> VirtualAddress {
     VirtualAddress {
         address,
         prefix: 24,
@@ -47,6 +50,10 @@ pub(crate) fn vip(address: Ipv4Addr) -> VirtualAddress {
         label: None,
         broadcast: None,
         scope: Scope::Global,
+        peer: None,
+        noprefixroute: false,
+        nodad: true,
+        preferred: None,
     }
 }
 
@@ -59,9 +66,19 @@ pub(crate) fn router(number: u8) -> RouterConfig {
         priority: priority(number),
         version: Version::V3,
         interval: AdvertInterval::DEFAULT,
-        auth: None,
+        family: Family::V4,
+        auth: Auth::None,
         preempt: Preempt::After(Duration::ZERO),
+        accept: true,
+        startup_delay: Duration::ZERO,
+        down_adverts: 3,
+        transport: Transport::Multicast,
+        virtual_mac: None,
+        garp: Garp::default(),
         addresses: vec![vip(VIP)],
+        excluded: Vec::new(),
+        routes: Vec::new(),
+        rules: Vec::new(),
         track: Track::default(),
     }
 }
@@ -74,6 +91,7 @@ pub(crate) fn config(router: RouterConfig) -> Config {
         services: BTreeMap::new(),
         checks: BTreeMap::new(),
         routers: [(router.name.clone(), router)].into(),
+        groups: BTreeMap::new(),
         notifies: BTreeMap::new(),
     }
 }
@@ -126,6 +144,14 @@ pub(crate) fn hook(name: &str, states: &[VrrpState]) -> NotifyConfig {
     }
 }
 
+pub(crate) fn tracked<N>(name: N, weight: Option<Weight>) -> Tracked<N> {
+    Tracked {
+        name,
+        weight,
+        reverse: false,
+    }
+}
+
 /// Adds to a configuration and has its routers track what is added.
 pub(crate) trait With: Sized {
     fn with_router(self, change: impl Fn(&mut RouterConfig)) -> Self;
@@ -145,14 +171,14 @@ impl With for Config {
         self.checks.insert(name.clone(), check);
         self.with_router(|router| {
             let name = name.clone();
-            router.track.checks.push(Tracked { name, weight });
+            router.track.checks.push(tracked(name, weight));
         })
     }
 
     fn with_service(mut self, service: ServiceConfig) -> Self {
         let name = service.name.clone();
         self.services.insert(name.clone(), service);
-        self.with_router(|router| router.track.services.push(name.clone()))
+        self.with_router(|router| router.track.services.push(tracked(name.clone(), None)))
     }
 
     fn with_hook(mut self, hook: NotifyConfig) -> Self {
@@ -164,7 +190,7 @@ impl With for Config {
 /// A version 2 router as keepalived users have it.
 pub(crate) fn version_2(router: &mut RouterConfig) {
     router.version = Version::V2;
-    router.auth = Some(AuthPass(*b"123456\0\0"));
+    router.auth = Auth::Pass(AuthPass(*b"123456\0\0"));
 }
 
 pub(crate) fn weight(number: i16) -> Option<Weight> {

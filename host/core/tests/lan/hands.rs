@@ -1,7 +1,7 @@
 //! Simulated hands of one node: a kernel's address table, scripted plugins, a scripted service.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use standfast_core::command::{Command, Record};
@@ -59,10 +59,10 @@ impl Default for Script {
 /// What performs the commands of one node. Effects come back as events with a delay.
 #[derive(Debug)]
 pub(crate) struct Hands {
-    pub(crate) own: Ipv4Addr,
+    pub(crate) own: IpAddr,
     pub(crate) link: Link,
     /// Virtual addresses that the kernel holds.
-    pub(crate) table: BTreeSet<Ipv4Addr>,
+    pub(crate) table: BTreeSet<IpAddr>,
     pub(crate) refuses_addresses: bool,
     pub(crate) answers_addresses: bool,
     pub(crate) says: BTreeMap<String, Says>,
@@ -85,7 +85,7 @@ pub(crate) struct Hands {
 pub(crate) type Later = (Duration, Event);
 
 impl Hands {
-    pub(crate) fn new(own: Ipv4Addr) -> Self {
+    pub(crate) fn new(own: IpAddr) -> Self {
         Self {
             own,
             link: Link {
@@ -129,12 +129,12 @@ impl Hands {
         self.commands.push((now, command.clone()));
         match command {
             Command::SendAdvert { .. } | Command::Announce { .. } => Vec::new(),
-            Command::AddAddresses { router, addresses } => {
-                let addresses = addresses.iter().map(|a| a.address);
+            Command::AddAddresses { router, holdings } => {
+                let addresses = holdings.addresses.iter().map(|a| a.address);
                 self.change(Step::Add, router, |table| table.extend(addresses))
             }
-            Command::RemoveAddresses { router, addresses } => self.change(Step::Remove, router, |table| {
-                table.retain(|there| addresses.iter().all(|gone| gone.address != *there));
+            Command::RemoveAddresses { router, holdings, .. } => self.change(Step::Remove, router, |table| {
+                table.retain(|there| holdings.addresses.iter().all(|gone| gone.address != *there));
             }),
             Command::Answer { ticket, result } => {
                 self.answers.push((ticket, result));
@@ -200,7 +200,7 @@ impl Hands {
         &mut self,
         step: Step,
         router: standfast_core::ids::RouterName,
-        change: impl FnOnce(&mut BTreeSet<Ipv4Addr>),
+        change: impl FnOnce(&mut BTreeSet<IpAddr>),
     ) -> Vec<Later> {
         if !self.answers_addresses {
             return Vec::new();

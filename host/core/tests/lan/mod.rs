@@ -8,7 +8,7 @@ pub(crate) mod supervised;
 pub(crate) mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use standfast_core::chance::Chance;
@@ -60,7 +60,7 @@ pub(crate) struct Lan {
     cuts: BTreeSet<(usize, usize)>,
     pub(crate) sent: Vec<Sent>,
     /// Who announced each address last.
-    pub(crate) arp: BTreeMap<Ipv4Addr, usize>,
+    pub(crate) arp: BTreeMap<IpAddr, usize>,
 }
 
 impl Lan {
@@ -76,7 +76,7 @@ impl Lan {
     /// Nodes that are switched off.
     pub(crate) fn unstarted(configs: impl IntoIterator<Item = Config>) -> Self {
         let nodes = (1..).zip(configs).map(|(number, config)| Node {
-            hands: Hands::new(Ipv4Addr::new(10, 0, 0, number)),
+            hands: Hands::new([10, 0, 0, number].into()),
             config,
             engine: None,
             life: 0,
@@ -245,7 +245,7 @@ impl Lan {
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, source: Ipv4Addr, payload: Vec<u8>) {
+    fn send(&mut self, from: usize, to: usize, source: IpAddr, payload: Vec<u8>) {
         let carries = |node: usize| self.nodes[node].hands.link.carrier;
         let lost = self.chance.number() % 1000 < self.loss;
         if lost || self.cuts.contains(&(from, to)) || !carries(from) || !carries(to) {
@@ -256,7 +256,7 @@ impl Lan {
     }
 
     /// An advert from somewhere else, made by hand.
-    pub(crate) fn inject(&mut self, node: usize, source: Ipv4Addr, advert: &Advert) {
+    pub(crate) fn inject(&mut self, node: usize, source: IpAddr, advert: &Advert) {
         let payload = advert.encode(source, GROUP, ChecksumForm::PseudoHeader);
         self.handle(node, Event::Packet(packet(source, payload)));
     }
@@ -269,7 +269,7 @@ impl Lan {
     }
 }
 
-pub(crate) fn packet(source: Ipv4Addr, payload: Vec<u8>) -> Packet {
+pub(crate) fn packet(source: IpAddr, payload: Vec<u8>) -> Packet {
     Packet {
         interface: id(ETH),
         source,

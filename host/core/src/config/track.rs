@@ -1,0 +1,90 @@
+//! The `track` block: what decides the fitness and the priority of a virtual router.
+
+use kdl::KdlValue;
+
+use crate::config::node::{Claims, Node};
+use crate::config::scene::Scene;
+use crate::config::value::{self, Wrong, wrong};
+use crate::ids::{CheckName, IfName, ServiceName, Weight};
+
+/// The `track` block: all names exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Track {
+    /// Services (`None`: must run).
+    pub services: Vec<Tracked<ServiceName>>,
+    /// Checks, with the weight they have here (`None`: hard).
+    pub checks: Vec<Tracked<CheckName>>,
+    /// Interfaces beside the router's own (`None`: hard).
+    pub interfaces: Vec<Tracked<IfName>>,
+}
+
+/// Something tracked, and what it weighs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked<N> {
+    /// What is tracked.
+    pub name: N,
+    /// What it adds to the priority; `None`: a failure makes the router unfit.
+    pub weight: Option<Weight>,
+    /// `reverse=#true`: the sign of the weight's term flips; without weight the router is unfit while it is up.
+    pub reverse: bool,
+}
+
+/// Reads a `track` block.
+pub(crate) fn parse(block: Node<'_>, own: Option<&IfName>, scene: &Scene<'_>) -> Option<Track> {
+    block.block(0..=0, &[], &["service", "check", "interface"]);
+    let services = tracked(block, "service", &[], |value| {
+        value::known(value, scene.services, "service")
+    });
+    let checks = tracked(block, "check", &["weight"], |value| {
+        value::known(value, scene.checks, "check")
+    });
+    let interfaces = tracked(block, "interface", &["weight"], |value| match value::id(value)? {
+        name if Some(&name) == own => wrong(
+            format!("\"{name}\" is the router's own interface"),
+            "take it out: it is always tracked",
+        ),
+        name => Ok(name),
+    });
+    let mut checks = checks?;
+    for check in &mut checks {
+        let own = scene
+            .checks
+            .get(&check.name)
+            .and_then(Option::as_ref)
+            .and_then(|check| check.weight);
+        check.weight = check.weight.or(own);
+    }
+    Some(Track {
+        services: services?,
+        checks,
+        interfaces: interfaces?,
+    })
+}
+
+/// All lines with this word: names, each tracked once, and the weight of their line.
+fn tracked<N: Ord + Clone>(
+    block: Node<'_>,
+    word: &'static str,
+    props: &[&str],
+    read: impl Fn(&KdlValue) -> Result<N, Wrong>,
+) -> Option<Vec<Tracked<N>>> {
+    let mut seen = Claims::default();
+    let mut tracked = Vec::new();
+    for line in block.children(word) {
+        line.leaf(1..=usize::MAX, props);
+        let weight = line.prop("weight", Some(None), |value| value::weight(value).map(Some));
+        for value in line.args() {
+            let name = value.read(&read);
+            if let Some(name) = &name {
+                let what = || format!("this {word} is tracked already");
+                seen.claim(value.faults, name.clone(), value.span, what, "track it once");
+            }
+            tracked.push(name.zip(weight).map(|(name, weight)| Tracked {
+                name,
+                weight,
+                reverse: false,
+            }));
+        }
+    }
+    tracked.into_iter().collect()
+}
