@@ -1,25 +1,29 @@
 //! The one brain: owns the parts, routes events to them, and turns what they want into commands.
 
 mod acts;
+mod due;
 mod fitness;
+mod groups;
 mod leaving;
 mod plugins;
 mod reload;
 mod router;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 use crate::chance::Chance;
 use crate::command::Command;
 use crate::config::file::Config;
 use crate::control::ServiceAction;
+use crate::engine::due::Due;
 use crate::engine::fitness::link_of;
 use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
 use crate::health::check::Check;
 use crate::hooks::Hook;
-use crate::ids::{CheckName, Family, IfName, NotifyName, RouterName, ServiceName};
+use crate::ids::{CheckName, Family, IfName, NotifyName, RouterName, ServiceName, Vrid, VrrpState};
 use crate::plugin::catalog::Catalog;
 use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
@@ -36,6 +40,14 @@ pub struct Engine {
     /// Interfaces told of so far; `None`: gone.
     links: BTreeMap<IfName, Option<Link>>,
     routers: BTreeMap<RouterName, Router>,
+    /// Whose packets are whose (R-5.2.3-1).
+    identities: BTreeMap<(IfName, Family, Vrid), RouterName>,
+    /// Every virtual address with its device.
+    virtual_addresses: BTreeSet<(IfName, IpAddr)>,
+    /// When each router must be looked at.
+    due: Due,
+    /// Routers that are starting up, until when.
+    starting: BTreeMap<RouterName, Instant>,
     checks: BTreeMap<CheckName, Check>,
     services: BTreeMap<ServiceName, Service>,
     hooks: BTreeMap<NotifyName, Hook>,
@@ -70,6 +82,10 @@ impl Engine {
             started: now,
             links: BTreeMap::new(),
             routers: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            virtual_addresses: BTreeSet::new(),
+            due: Due::default(),
+            starting: BTreeMap::new(),
             checks: BTreeMap::new(),
             services: BTreeMap::new(),
             hooks: BTreeMap::new(),
@@ -89,9 +105,10 @@ impl Engine {
 
     /// Everything that happens comes in here.
     pub fn handle(&mut self, event: Event, now: Instant) {
+        let judges = self.changes_standing(&event, now);
         match event {
             Event::Packet(packet) => return self.on_packet(&packet, now),
-            Event::Tick => self.tick(now),
+            Event::Tick => self.tick(judges, now),
             Event::WallClock(_) => {}
             Event::AddressesDone { router, step, result } => {
                 self.with_router(&router, now, |router, deeds| {
@@ -169,9 +186,12 @@ impl Engine {
             Event::Shutdown => self.shutdown(now),
         }
         self.forget_stopped();
-        self.judge_all(now);
+        if judges {
+            self.judge_all(now);
+            self.judged = self.judged.max(now);
+        }
+        self.promote_groups(now);
         self.finish_leaving(now);
-        self.judged = self.judged.max(now);
     }
 
     /// Everything to be done goes out here, in order.
@@ -181,7 +201,11 @@ impl Engine {
 
     /// When to call `handle(Event::Tick)`, and why; what is overdue is due `now`.
     pub fn poll_timeout(&self, now: Instant) -> Option<(Instant, &'static str)> {
-        let routers = self.routers.values().filter_map(Router::deadline);
+        let router = self
+            .due
+            .first()
+            .and_then(|name| self.routers.get(name)?.deadline());
+        let starting = self.starting.values().min().map(|at| (*at, "startup delay"));
         let checks = self
             .checks
             .values()
@@ -193,8 +217,9 @@ impl Engine {
         let hooks = self.hooks_deadline().map(|at| (at, "hook"));
         let catalog = self.catalog.deadline().map(|at| (at, "plugin"));
         let leaving = self.farewell().map(|at| (at, "farewell"));
-        let next = routers
-            .chain(checks)
+        let next = checks
+            .chain(router)
+            .chain(starting)
             .chain(services)
             .chain(hooks)
             .chain(catalog)
@@ -204,12 +229,16 @@ impl Engine {
     }
 
     /// Time has passed: every part acts on its deadlines. VRRP goes first.
-    fn tick(&mut self, now: Instant) {
-        // A node that has become unfit by time alone must not take over in the same moment.
-        self.judge_all(now);
-        let names: Vec<_> = self.routers.keys().cloned().collect();
-        for name in &names {
-            self.with_router(name, now, |router, deeds| router.tick(now, deeds));
+    fn tick(&mut self, judges: bool, now: Instant) {
+        if judges {
+            // A node that has become unfit by time alone must not take over in the same moment.
+            self.judge_all(now);
+        }
+        for name in self.due.at(now) {
+            self.with_router(&name, now, |router, deeds| router.tick(now, deeds));
+        }
+        if !judges {
+            return self.tick_hooks(now);
         }
         let names: Vec<_> = self.services.keys().cloned().collect();
         for name in &names {
@@ -244,34 +273,44 @@ impl Engine {
     /// A packet moves nothing but the router it is for: no timer is looked at before the queue is empty (S10).
     fn on_packet(&mut self, packet: &Packet, now: Instant) {
         let vrid = peek_vrid(&packet.payload);
-        let ours = |router: &&Router| {
-            router.config.interface == packet.interface
-                && router.config.family == Family::of(packet.source)
-                && Some(router.config.vrid) == vrid
-        };
+        let family = Family::of(packet.source);
+        let name = vrid.and_then(|vrid| {
+            self.identities
+                .get(&(packet.interface.clone(), family, vrid))
+                .cloned()
+        });
         // R-7.1-6
-        let Some(name) = self
-            .routers
-            .values()
-            .find(ours)
-            .map(|router| router.config.name.clone())
-        else {
+        let Some(name) = name else {
             self.unknown_vrid += 1;
             return;
         };
+        let was_master = self.is_master(&name);
         self.with_router(&name, now, |router, deeds| router.on_packet(packet, now, deeds));
+        if was_master && !self.is_master(&name) {
+            self.demote_group(&name, now);
+        }
+    }
+
+    fn is_master(&self, name: &RouterName) -> bool {
+        self.routers
+            .get(name)
+            .is_some_and(|router| router.machine.state() == VrrpState::Master)
     }
 
     fn on_link(&mut self, interface: IfName, link: Option<Link>, now: Instant) {
-        self.links.insert(interface, link);
+        self.links.insert(interface.clone(), link);
         let mut undone = Vec::new();
-        for router in self.routers.values_mut() {
+        for (name, router) in &mut self.routers {
+            if !router.config.devices().any(|device| *device == interface) {
+                continue;
+            }
             let links = &self.links;
             let meddling = router.on_kernel_addresses(
                 |wanted| link_of(links, &wanted.dev).is_some_and(|l| l.addresses.contains(&wanted.address)),
                 now,
             );
-            undone.extend(meddling.map(|meddling| (router.config.name.clone(), meddling)));
+            undone.extend(meddling.map(|meddling| (name.clone(), meddling)));
+            self.due.set(name, router.deadline().map(|(at, _)| at));
         }
         for (name, meddling) in undone {
             let message = match meddling {

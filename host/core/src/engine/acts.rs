@@ -23,6 +23,7 @@ impl Engine {
         let mut deeds = Deeds::default();
         act(router, &mut deeds);
         let priority = router.machine.priority().get();
+        self.due.set(name, router.deadline().map(|(at, _)| at));
         self.commands.extend(deeds.commands);
         for change in deeds.moves {
             self.event_id += 1;

@@ -3,31 +3,71 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::config::group::FaultPolicy;
 use crate::config::router::RouterConfig;
-use crate::config::track::Tracked;
 use crate::config::unicast::Transport;
 use crate::engine::Engine;
 use crate::engine::router::Router;
-use crate::event::Link;
+use crate::event::{Event, Link};
 use crate::health::board::{Condition, Item, judge};
-use crate::ids::{Family, IfName, RouterName};
+use crate::ids::{Family, IfName, Priority, RouterName, Weight};
 use crate::time::Instant;
 
 impl Engine {
+    /// Whether this event, or the time that has passed, may change the standing of a router.
+    pub(super) fn changes_standing(&self, event: &Event, now: Instant) -> bool {
+        match event {
+            Event::Packet(_)
+            | Event::AddressesDone { .. }
+            | Event::SendFailed { .. }
+            | Event::Notified { .. }
+            | Event::WallClock(_) => false,
+            Event::Tick => {
+                let past = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+                let mut checks = self.checks.values();
+                let mut services = self.services.values();
+                self.leaving.is_some()
+                    || past(self.starting.values().min().copied())
+                    || past(self.catalog.deadline())
+                    || checks.any(|check| past(check.deadline()))
+                    || services.any(|service| past(service.deadline(self.judged).map(|(at, _)| at)))
+            }
+            Event::Checked { .. }
+            | Event::Link { .. }
+            | Event::Operate { .. }
+            | Event::PluginFile { .. }
+            | Event::PluginLoaded { .. }
+            | Event::Reload(_)
+            | Event::ReloadRefused(_)
+            | Event::ServiceExited { .. }
+            | Event::ServiceReady { .. }
+            | Event::ServiceStarted { .. }
+            | Event::ServiceTested { .. }
+            | Event::Shutdown
+            | Event::WorkerDown(_)
+            | Event::WorkerUp(_) => true,
+        }
+    }
+
     /// Sums up link, services and checks of every router and tells its machine.
     pub(super) fn judge_all(&mut self, now: Instant) {
         if self.leaving.is_some() {
             return;
         }
-        let names: Vec<_> = self.routers.keys().cloned().collect();
-        for name in names {
-            let Some(router) = self.routers.get(&name) else {
+        self.starting.retain(|_, until| *until > now);
+        let items: BTreeMap<_, _> = self
+            .routers
+            .iter()
+            .map(|(name, router)| (name.clone(), self.items(router, now)))
+            .collect();
+        for name in items.keys() {
+            let Some(router) = self.routers.get(name) else {
                 continue;
             };
-            let own = primary_of(&self.links, &self.routers, &router.config);
-            let items = self.items(router, own.is_some(), now);
-            let (standing, reasons) = judge(router.config.priority, &items);
-            self.with_router(&name, now, |router, deeds| {
+            let own = self.primary_of(&router.config);
+            let all = self.with_group(name, &items);
+            let (standing, reasons) = judge(router.config.priority, &all);
+            self.with_router(name, now, |router, deeds| {
                 router.reasons = reasons;
                 // An address just lost still carries the goodbye.
                 router
@@ -39,114 +79,116 @@ impl Engine {
         }
     }
 
-    /// Everything that a router depends on.
-    fn items(&self, router: &Router, has_address: bool, now: Instant) -> Vec<Item> {
-        let config = &router.config;
-        let own = self.link_condition(&config.interface, Some(has_address));
-        let mut items = vec![Item {
-            what: format!("interface {}", config.interface),
-            weight: None,
-            reverse: false,
-            condition: own,
-        }];
-        for Tracked {
-            name,
-            weight,
-            reverse,
-        } in &config.track.interfaces
-        {
-            let condition = self.link_condition(name, None);
-            items.push(Item {
-                what: format!("interface {name}"),
-                weight: *weight,
-                reverse: *reverse,
-                condition,
-            });
-        }
-        for Tracked {
-            name,
-            weight,
-            reverse,
-        } in &config.track.services
-        {
-            if let Some(service) = self.services.get(name) {
-                let condition = service.condition(now);
-                items.push(Item {
-                    what: format!("service {name}"),
-                    weight: *weight,
-                    reverse: *reverse,
-                    condition,
-                });
+    /// What a router depends on, with what its sync group makes of the other members: their weights always, so that
+    /// all of them move; what makes them unfit if the group says so.
+    fn with_group(&self, name: &RouterName, items: &BTreeMap<RouterName, Vec<Item>>) -> Vec<Item> {
+        let mut all = items.get(name).cloned().unwrap_or_default();
+        let Some(group) = self.group_of(name) else {
+            return all;
+        };
+        for member in group.members.iter().filter(|member| *member != name) {
+            for item in items.get(member).into_iter().flatten() {
+                let counts = item.weight.is_some() || group.fault == FaultPolicy::Any;
+                if counts && all.iter().all(|known| known.what != item.what) {
+                    all.push(item.clone());
+                }
             }
         }
-        for Tracked {
-            name,
+        all
+    }
+
+    /// Everything that a router depends on by itself.
+    fn items(&self, router: &Router, now: Instant) -> Vec<Item> {
+        let config = &router.config;
+        let item = |what: String, weight: Option<Weight>, reverse: bool, condition: Condition| Item {
+            what,
             weight,
             reverse,
-        } in &config.track.checks
-        {
-            if let Some(check) = self.checks.get(name) {
+            condition,
+        };
+        let has_address = self.primary_of(config).is_some();
+        let own = self.link_condition(&config.interface, Some((config.family, has_address)));
+        let mut items = vec![item(format!("interface {}", config.interface), None, false, own)];
+        if self.starting.contains_key(&config.name) {
+            let seconds = config.startup_delay.as_secs_f32();
+            let condition = Condition::Unknown(format!("{seconds} s after the start"));
+            items.push(item("startup delay".to_owned(), None, false, condition));
+        }
+        for tracked in &config.track.interfaces {
+            let condition = self.link_condition(&tracked.name, None);
+            let what = format!("interface {}", tracked.name);
+            items.push(item(what, tracked.weight, tracked.reverse, condition));
+        }
+        for tracked in &config.track.services {
+            if let Some(service) = self.services.get(&tracked.name) {
+                let what = format!("service {}", tracked.name);
+                items.push(item(
+                    what,
+                    tracked.weight,
+                    tracked.reverse,
+                    service.condition(now),
+                ));
+            }
+        }
+        for tracked in &config.track.checks {
+            if let Some(check) = self.checks.get(&tracked.name) {
                 let condition = match check.good() {
                     Some(true) => Condition::Good,
                     Some(false) => Condition::Bad(check.message()),
                     None => Condition::Unknown(check.message()),
                 };
-                items.push(Item {
-                    what: format!("check {name}"),
-                    weight: *weight,
-                    reverse: *reverse,
-                    condition,
-                });
+                let what = format!("check {}", tracked.name);
+                items.push(item(what, tracked.weight, tracked.reverse, condition));
             }
         }
         items
     }
 
-    fn link_condition(&self, name: &IfName, has_address: Option<bool>) -> Condition {
+    fn link_condition(&self, name: &IfName, needs: Option<(Family, bool)>) -> Condition {
         match self.links.get(name) {
             None => Condition::Unknown("not seen yet".into()),
             Some(None) => Condition::Bad("does not exist".into()),
             Some(Some(link)) if !link.up => Condition::Bad("is down".into()),
             Some(Some(link)) if !link.carrier => Condition::Bad("has no carrier".into()),
-            Some(Some(_)) if has_address == Some(false) => Condition::Bad("has no IPv4 address".into()),
-            Some(Some(_)) => Condition::Good,
+            Some(Some(_)) => match needs {
+                Some((Family::V4, false)) => Condition::Bad("has no IPv4 address".into()),
+                Some((Family::V6, false)) => Condition::Bad("has no usable IPv6 address".into()),
+                Some((_, true)) | None => Condition::Good,
+            },
         }
+    }
+
+    /// Where adverts come from: the configured unicast source, else the first address of the interface that is
+    /// nobody's virtual address (R-5.1.1.1-1), for IPv6 the first link-local one (R-5.1.2.1-1). An owner without
+    /// another address speaks from the one that it owns.
+    fn primary_of(&self, config: &RouterConfig) -> Option<IpAddr> {
+        let link = link_of(&self.links, &config.interface)?;
+        let (wanted, link_local) = match &config.transport {
+            Transport::Multicast => (None, config.family == Family::V6),
+            Transport::Unicast(unicast) => (unicast.source, false),
+        };
+        let reaches = |address: &IpAddr| match address {
+            IpAddr::V4(_) => config.family == Family::V4,
+            IpAddr::V6(v6) => config.family == Family::V6 && (!link_local || v6.is_unicast_link_local()),
+        };
+        let is_virtual = |address: &IpAddr| {
+            self.virtual_addresses
+                .contains(&(config.interface.clone(), *address))
+        };
+        let mut usable = link
+            .addresses
+            .iter()
+            .copied()
+            .filter(|address| reaches(address) && wanted.is_none_or(|wanted| wanted == *address));
+        let owned = usable
+            .clone()
+            .next()
+            .filter(|_| config.priority == Priority::OWNER);
+        usable.find(|address| !is_virtual(address)).or(owned)
     }
 }
 
 /// What is known of an interface.
 pub(super) fn link_of<'a>(links: &'a BTreeMap<IfName, Option<Link>>, name: &IfName) -> Option<&'a Link> {
     links.get(name).and_then(Option::as_ref)
-}
-
-/// Where adverts come from: the configured unicast source, else the first address of the interface that is nobody's
-/// virtual address (R-5.1.1.1-1), for IPv6 the first link-local one (R-5.1.2.1-1).
-fn primary_of(
-    links: &BTreeMap<IfName, Option<Link>>,
-    routers: &BTreeMap<RouterName, Router>,
-    config: &RouterConfig,
-) -> Option<IpAddr> {
-    let link = link_of(links, &config.interface)?;
-    let is_virtual = |address| {
-        routers
-            .values()
-            .flat_map(|router| router.config.held())
-            .any(|held| held.address == address)
-    };
-    let multicast = matches!(config.transport, Transport::Multicast);
-    let wanted = match &config.transport {
-        Transport::Unicast(unicast) => unicast.source,
-        Transport::Multicast => None,
-    };
-    link.addresses
-        .iter()
-        .copied()
-        .filter(|address| wanted.is_none_or(|wanted| wanted == *address))
-        .find(|address| match address {
-            IpAddr::V4(_) => config.family == Family::V4 && !is_virtual(*address),
-            IpAddr::V6(v6) => {
-                let reach = !multicast || v6.is_unicast_link_local();
-                config.family == Family::V6 && reach && !is_virtual(*address)
-            }
-        })
 }

@@ -31,7 +31,7 @@ impl Engine {
             });
         }
         // What became due by stopping (telling the hooks) happens at once.
-        self.tick(now);
+        self.tick(true, now);
     }
 
     /// The end: addresses are off, services have ended, hooks were told or had their time.

@@ -1,6 +1,7 @@
 //! Takes a configuration over: what is unchanged is not touched, what is gone leaves properly.
 
 use crate::config::file::Config;
+use crate::config::router::RouterConfig;
 use crate::engine::Engine;
 use crate::engine::router::Router;
 use crate::health::check::Check;
@@ -19,6 +20,7 @@ impl Engine {
         self.adopt_services(&old, &new, now);
         self.adopt_checks(&new, now);
         self.adopt_routers(&new, now);
+        self.adopt_groups(now);
         self.hooks.retain(|name, _| new.notifies.contains_key(name));
         for (name, config) in &new.notifies {
             match self.hooks.get_mut(name) {
@@ -114,6 +116,8 @@ impl Engine {
                 router.stop("its configuration changed", now, deeds);
             });
             self.routers.remove(&name);
+            self.due.set(&name, None);
+            self.starting.remove(&name);
         }
         for (name, config) in &new.routers {
             if self.routers.contains_key(name) {
@@ -126,7 +130,20 @@ impl Engine {
                 self.routers
                     .insert(name.clone(), Router::new(config.clone(), now));
                 self.with_router(name, now, |router, deeds| router.begin(now, deeds));
+                if !config.startup_delay.is_zero() {
+                    self.starting.insert(name.clone(), now + config.startup_delay);
+                }
             }
         }
+        let identity = |config: &RouterConfig| (config.interface.clone(), config.family, config.vrid);
+        let routers = new.routers.values();
+        self.identities = routers
+            .clone()
+            .map(|config| (identity(config), config.name.clone()))
+            .collect();
+        self.virtual_addresses = routers
+            .flat_map(RouterConfig::held)
+            .map(|held| (held.dev.clone(), held.address))
+            .collect();
     }
 }

@@ -101,6 +101,20 @@ impl Router {
         self.perform(actions, now, deeds);
     }
 
+    /// Its sync group becomes master.
+    pub(crate) fn promote(&mut self, group: &str, now: Instant, deeds: &mut Deeds) {
+        let mut actions = Vec::new();
+        self.machine.promote(group, now, &mut actions);
+        self.perform(actions, now, deeds);
+    }
+
+    /// Its sync group gives up.
+    pub(crate) fn demote(&mut self, cause: String, now: Instant, deeds: &mut Deeds) {
+        let mut actions = Vec::new();
+        self.machine.demote(cause, now, &mut actions);
+        self.perform(actions, now, deeds);
+    }
+
     /// Leaves for good.
     pub(crate) fn stop(&mut self, why: &str, now: Instant, deeds: &mut Deeds) {
         let mut actions = Vec::new();

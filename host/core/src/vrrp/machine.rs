@@ -78,6 +78,10 @@ pub struct Machine {
     /// When the first worse advert was heard, for `preempt delay`.
     worse_since: Option<Instant>,
     reasserted: Option<Instant>,
+    /// Member of a sync group: Master_Down alone does not make it Master, its group does.
+    grouped: bool,
+    /// Backup whose Master_Down has passed: it waits for its group.
+    wants: bool,
     pub(super) heard: Option<Heard>,
     pub(super) since: Instant,
     pub(super) cause: String,
@@ -99,6 +103,8 @@ impl Machine {
             base: (now, false),
             worse_since: None,
             reasserted: None,
+            grouped: false,
+            wants: false,
             heard: None,
             since: now,
             cause: "starting".into(),
@@ -180,6 +186,10 @@ impl Machine {
             return;
         }
         match self.state {
+            VrrpState::Backup if self.grouped => {
+                self.wants = true;
+                self.timer = None;
+            }
             // R-6.4.2-7
             VrrpState::Backup => {
                 let cause = self.takeover_cause(now);
@@ -188,6 +198,41 @@ impl Machine {
             // R-6.4.3-9
             VrrpState::Master => self.send(now, out),
             VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => self.timer = None,
+        }
+    }
+
+    /// Whether it is a member of a sync group.
+    pub fn set_grouped(&mut self, grouped: bool, now: Instant) {
+        self.grouped = grouped;
+        if self.wants && !grouped {
+            self.wants = false;
+            self.timer = Some(now);
+        }
+    }
+
+    /// Whether it would be Master if its group let it, and whether a goodbye made it so.
+    pub fn wants(&self) -> Option<bool> {
+        self.wants.then_some(self.base.1)
+    }
+
+    /// Its group has decided: Backup becomes Master.
+    pub fn promote(&mut self, group: &str, now: Instant, out: &mut Vec<Action>) {
+        if self.state == VrrpState::Backup {
+            let cause = if self.wants {
+                self.takeover_cause(now)
+            } else {
+                format!("sync group {group} becomes master")
+            };
+            self.become_master(cause, now, out);
+        }
+    }
+
+    /// Its group has decided: Master gives up and becomes Backup.
+    pub fn demote(&mut self, cause: String, now: Instant, out: &mut Vec<Action>) {
+        if self.state == VrrpState::Master {
+            self.resign(out);
+            self.enter(VrrpState::Backup, cause, now, out);
+            self.restart_down_timer(now);
         }
     }
 
@@ -226,6 +271,7 @@ impl Machine {
                 at: now,
             });
             self.base = (now, true);
+            self.wants = false;
             self.timer = Some(now + skew(self.version, self.priority, self.learned));
             return;
         }
@@ -324,6 +370,7 @@ impl Machine {
 
     fn enter(&mut self, state: VrrpState, cause: String, now: Instant, out: &mut Vec<Action>) {
         let from = self.state;
+        self.wants = false;
         if matches!(state, VrrpState::Init | VrrpState::Fault | VrrpState::Stopped) {
             self.timer = None;
             self.heard = None;
@@ -340,11 +387,15 @@ impl Machine {
 
     fn restart_down_timer(&mut self, now: Instant) {
         self.base = (now, false);
+        self.wants = false;
         self.rearm_backup(now);
     }
 
     /// The priority may have changed: the running timer shifts by the difference of skews (keepalived 2.6).
     fn rearm_backup(&mut self, now: Instant) {
+        if self.wants {
+            return;
+        }
         let (start, goodbye) = self.base;
         let wait = if goodbye {
             skew(self.version, self.priority, self.learned)

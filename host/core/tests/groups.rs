@@ -1,0 +1,215 @@
+//! Sync groups: virtual routers that are master together, or not at all.
+
+mod lan;
+
+use lan::Lan;
+use lan::config::{check, config, id, ms, node, priority, router, secs, tracked, vip, weight};
+use lan::hands::Says;
+use standfast_core::command::Command;
+use standfast_core::config::file::Config;
+use standfast_core::config::group::{FaultPolicy, GroupConfig};
+use standfast_core::ids::{Priority, VrrpState};
+use standfast_core::time::Instant;
+use standfast_core::wire::advert::{Advert, GROUP};
+
+/// Two routers on one link, VRIDs 51 and 52, in one group.
+fn pair(first: u8, second: u8, fault: FaultPolicy) -> Config {
+    let mut config = node(first);
+    let mut other = router(second);
+    other.name = id("VI_2");
+    other.vrid = 52.try_into().expect("legal");
+    other.addresses = vec![vip([10, 0, 0, 101].into())];
+    config.routers.insert(other.name.clone(), other);
+    let group = GroupConfig {
+        name: id("lb"),
+        members: vec![id("VI_1"), id("VI_2")],
+        fault,
+    };
+    config.groups.insert(group.name.clone(), group);
+    config
+}
+
+fn state(lan: &Lan, node: usize, name: &str) -> VrrpState {
+    let routers = lan.engine(node).status(lan.now).routers;
+    routers
+        .into_iter()
+        .find(|router| router.name == name)
+        .expect("known")
+        .state
+}
+
+fn both(lan: &Lan, node: usize, wanted: VrrpState) -> bool {
+    ["VI_1", "VI_2"]
+        .iter()
+        .all(|name| state(lan, node, name) == wanted)
+}
+
+/// When each router of a node moved to this state.
+fn moved(lan: &mut Lan, node: usize, to: VrrpState) -> Vec<Instant> {
+    let records = &lan.hands(node).records;
+    let moves = records
+        .iter()
+        .filter(|record| record.moved.is_some_and(|(_, state)| state == to));
+    moves.map(|record| record.at).collect()
+}
+
+fn started() -> Lan {
+    let mut lan = Lan::new([pair(200, 200, FaultPolicy::Any), pair(100, 100, FaultPolicy::Any)]);
+    lan.wait(secs(5), "node 0 holds both", |lan| {
+        both(lan, 0, VrrpState::Master) && both(lan, 1, VrrpState::Backup)
+    });
+    lan
+}
+
+#[test]
+fn a_crash_moves_both_in_the_same_instant_though_one_would_be_faster() {
+    let mut lan = Lan::new([pair(200, 200, FaultPolicy::Any), pair(150, 100, FaultPolicy::Any)]);
+    lan.wait(secs(5), "node 0 holds both", |lan| {
+        both(lan, 0, VrrpState::Master)
+    });
+    lan.crash(0);
+    lan.wait(secs(5), "node 1 holds both", |lan| {
+        both(lan, 1, VrrpState::Master)
+    });
+    let moves = moved(&mut lan, 1, VrrpState::Master);
+    assert_eq!(moves.len(), 2);
+    assert_eq!(moves[0], moves[1], "not one atomic move");
+}
+
+#[test]
+fn a_goodbye_to_one_is_a_goodbye_to_all() {
+    let mut lan = started();
+    let start = lan.now;
+    lan.shutdown(0);
+    lan.wait(secs(1), "node 1 holds both after its skew", |lan| {
+        both(lan, 1, VrrpState::Master)
+    });
+    assert!(lan.now.since(start) < ms(620), "{:?}", lan.now.since(start));
+}
+
+#[test]
+fn one_faulty_member_takes_the_others_along() {
+    let with_check = |first: u8| {
+        let mut config = pair(first, first, FaultPolicy::Any);
+        config.checks.insert(id("port"), check("port"));
+        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
+        first.track.checks.push(tracked(id("port"), None));
+        config
+    };
+    let mut lan = Lan::new([with_check(200), with_check(100)]);
+    lan.wait(secs(10), "node 0 holds both", |lan| {
+        both(lan, 0, VrrpState::Master)
+    });
+    lan.hands(0).says.insert("port".into(), Says::Fail);
+    lan.wait(secs(5), "node 1 holds both", |lan| {
+        both(lan, 0, VrrpState::Fault) && both(lan, 1, VrrpState::Master)
+    });
+    let faults = moved(&mut lan, 0, VrrpState::Fault);
+    assert_eq!(faults[0], faults[1]);
+    let story = lan.story();
+    assert!(story.contains("check port"), "{story}");
+}
+
+#[test]
+fn with_fault_all_a_faulty_member_stays_away_alone() {
+    let alone = |first: u8| {
+        let mut config = pair(first, first, FaultPolicy::All);
+        config.checks.insert(id("port"), check("port"));
+        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
+        first.track.checks.push(tracked(id("port"), None));
+        config
+    };
+    let mut lan = Lan::new([alone(200), alone(100)]);
+    lan.wait(secs(10), "node 0 holds both", |lan| {
+        both(lan, 0, VrrpState::Master)
+    });
+    lan.hands(0).says.insert("port".into(), Says::Fail);
+    lan.wait(secs(5), "VI_1 is in fault", |lan| {
+        state(lan, 0, "VI_1") == VrrpState::Fault
+    });
+    assert_eq!(state(&lan, 0, "VI_2"), VrrpState::Master);
+}
+
+#[test]
+fn a_weight_of_one_member_lowers_all() {
+    let weighted = |number: u8| {
+        let mut config = pair(number, number, FaultPolicy::Any);
+        config.checks.insert(id("port"), check("port"));
+        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
+        first.track.checks.push(tracked(id("port"), weight(-150)));
+        config
+    };
+    let mut lan = Lan::new([weighted(200), weighted(100)]);
+    lan.wait(secs(10), "node 0 holds both", |lan| {
+        both(lan, 0, VrrpState::Master)
+    });
+    lan.hands(0).says.insert("port".into(), Says::Fail);
+    lan.wait(secs(15), "node 1 holds both", |lan| {
+        both(lan, 0, VrrpState::Backup) && both(lan, 1, VrrpState::Master)
+    });
+    let lost = moved(&mut lan, 0, VrrpState::Backup);
+    assert_eq!(
+        lost[lost.len() - 1],
+        lost[lost.len() - 2],
+        "both left in one event"
+    );
+}
+
+#[test]
+fn a_better_master_on_one_link_makes_the_group_follow_with_a_goodbye() {
+    let mut lan = started();
+    let start = lan.now;
+    let better = Advert {
+        version: standfast_core::ids::Version::V3,
+        vrid: 51.try_into().expect("legal"),
+        priority: 250,
+        interval: standfast_core::ids::AdvertInterval::DEFAULT,
+        addresses: vec![lan::config::VIP],
+        auth: None,
+    };
+    lan.inject(0, [10, 0, 0, 66].into(), &better);
+    assert!(both(&lan, 0, VrrpState::Backup));
+    let goodbye = |sent: &lan::Sent| sent.advert.vrid.get() == 52 && sent.advert.priority == 0;
+    assert!(lan.sent_since(0, start).iter().any(goodbye));
+    assert_eq!(GROUP, lan::packet(GROUP, vec![]).destination);
+}
+
+#[test]
+fn a_member_that_hears_its_master_holds_the_others_back() {
+    // Node 1 is deaf on nothing; VI_2's master lives elsewhere and is better.
+    let mut lan = Lan::new([pair(100, 100, FaultPolicy::Any), config(second(200))]);
+    lan.run_for(secs(20));
+    assert!(both(&lan, 0, VrrpState::Backup), "{}", lan.story());
+    let added = |command: &Command| matches!(command, Command::AddAddresses { .. });
+    let start = lan.now - secs(20);
+    assert_eq!(lan.count(0, start, added), 0, "it never held only one of them");
+}
+
+/// Router 52 alone.
+fn second(number: u8) -> standfast_core::config::router::RouterConfig {
+    let mut other = router(number);
+    other.vrid = 52.try_into().expect("legal");
+    other.addresses = vec![vip([10, 0, 0, 101].into())];
+    other
+}
+
+#[test]
+fn a_reload_that_dissolves_the_group_lets_a_waiting_member_go() {
+    let mut lan = Lan::new([pair(100, 100, FaultPolicy::Any), config(second(200))]);
+    lan.run_for(secs(20));
+    let mut loose = pair(100, 100, FaultPolicy::Any);
+    loose.groups.clear();
+    lan.reload(0, loose);
+    lan.wait(secs(1), "VI_1 is master", |lan| {
+        state(lan, 0, "VI_1") == VrrpState::Master
+    });
+    assert_eq!(state(&lan, 0, "VI_2"), VrrpState::Backup);
+}
+
+#[test]
+fn owners_in_a_group_start_at_once() {
+    let owner = u8::from(Priority::OWNER);
+    let mut lan = Lan::new([pair(owner, owner, FaultPolicy::Any)]);
+    lan.wait(ms(100), "both are master", |lan| both(lan, 0, VrrpState::Master));
+    assert_eq!(priority(255), Priority::OWNER);
+}
