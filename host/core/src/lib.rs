@@ -3,7 +3,9 @@
 //! | where is | file |
 //! | --- | --- |
 //! | who becomes master | `vrrp/machine.rs` |
+//! | what an advert does | `vrrp/hearing.rs` |
 //! | how long until | `vrrp/timing.rs` |
+//! | who moves together | `engine/groups.rs` |
 //! | which packets count | `vrrp/accept.rs` |
 //! | what a packet looks like | `wire/advert.rs` |
 //! | when the addresses are put back | `vrrp/addresses.rs` |

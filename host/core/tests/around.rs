@@ -48,7 +48,10 @@ fn down_timer_adverts_stretches_master_down() {
     let took = lan.wait_master(1, secs(12));
     let config = lan.config(1).routers[&id(lan::config::ROUTER)].clone();
     let whole = master_down(config.version, config.priority, config.interval, 10);
-    assert!(took <= whole + ms(1) && took + secs(1) >= whole, "{took:?} of {whole:?}");
+    assert!(
+        took <= whole + ms(1) && took + secs(1) >= whole,
+        "{took:?} of {whole:?}"
+    );
 }
 
 #[test]

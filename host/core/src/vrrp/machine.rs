@@ -4,16 +4,11 @@
 //! Arms cite the requirement that they obey (RFC 9568 section 6.4; R2-n: RFC 3768).
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::config::router::{Preempt, RouterConfig};
 use crate::ids::{AdvertInterval, Priority, Version, VrrpState};
 use crate::time::Instant;
 use crate::vrrp::timing::{master_down, skew};
-use crate::wire::advert::Advert;
-
-/// A losing master is answered at once (R-6.4.3-12), but no flood makes us send faster than the shortest legal interval.
-const REASSERT_LIMIT: Duration = Duration::from_millis(10);
 
 /// What the machine wants done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +57,10 @@ pub struct Heard {
 /// One virtual router.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    version: Version,
-    interval: AdvertInterval,
-    preempt: Preempt,
-    down_adverts: u8,
+    pub(super) version: Version,
+    pub(super) interval: AdvertInterval,
+    pub(super) preempt: Preempt,
+    pub(super) down_adverts: u8,
     pub(super) state: VrrpState,
     pub(super) priority: Priority,
     pub(super) primary: Option<IpAddr>,
@@ -74,14 +69,14 @@ pub struct Machine {
     /// Advert timer in Master, Master_Down in Backup, none elsewhere (S5).
     pub(super) timer: Option<Instant>,
     /// In Backup: when the timer was started, and whether the master has given up.
-    base: (Instant, bool),
+    pub(super) base: (Instant, bool),
     /// When the first worse advert was heard, for `preempt delay`.
-    worse_since: Option<Instant>,
-    reasserted: Option<Instant>,
+    pub(super) worse_since: Option<Instant>,
+    pub(super) reasserted: Option<Instant>,
     /// Member of a sync group: Master_Down alone does not make it Master, its group does.
     grouped: bool,
     /// Backup whose Master_Down has passed: it waits for its group.
-    wants: bool,
+    pub(super) wants: bool,
     pub(super) heard: Option<Heard>,
     pub(super) since: Instant,
     pub(super) cause: String,
@@ -163,20 +158,6 @@ impl Machine {
                 self.resign(out);
                 self.enter(VrrpState::Fault, why, now, out);
             }
-        }
-    }
-
-    /// An accepted advert.
-    pub fn on_advert(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
-        // S7: an own frame that comes back has no effect.
-        if self.primary == Some(source) {
-            return;
-        }
-        match self.state {
-            VrrpState::Backup => self.backup_hears(source, advert, now),
-            VrrpState::Master => self.master_hears(source, advert, now, out),
-            // R-6.4.1-3
-            VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => {}
         }
     }
 
@@ -262,94 +243,6 @@ impl Machine {
         self.restart_down_timer(now);
     }
 
-    fn backup_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant) {
-        if advert.priority == 0 {
-            // R-6.4.2-8
-            self.heard = Some(Heard {
-                source,
-                priority: 0,
-                at: now,
-            });
-            self.base = (now, true);
-            self.wants = false;
-            self.timer = Some(now + skew(self.version, self.priority, self.learned));
-            return;
-        }
-        let better = advert.priority >= self.priority.get();
-        if better {
-            self.worse_since = None;
-        }
-        if better || self.tolerates_worse(now) {
-            // R-6.4.2-9
-            if self.version == Version::V3 {
-                self.learned = advert.interval;
-            }
-            self.restart_down_timer(now);
-            self.cause = format!("{source} is master with priority {}", advert.priority);
-        }
-        // else R-6.4.2-10: discarded, the timer keeps running.
-        self.heard = Some(Heard {
-            source,
-            priority: advert.priority,
-            at: now,
-        });
-    }
-
-    /// Whether a worse master is left alone just now.
-    fn tolerates_worse(&mut self, now: Instant) -> bool {
-        match self.preempt {
-            Preempt::Never => true,
-            Preempt::After(Duration::ZERO) => false,
-            Preempt::After(delay) => now < *self.worse_since.get_or_insert(now) + delay,
-        }
-    }
-
-    fn master_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
-        if advert.priority == 0 {
-            // R-6.4.3-10
-            self.send(now, out);
-            return;
-        }
-        // R2-5: a version 2 owner discards adverts; two version 3 owners resolve by address (R-7.1-7).
-        let deaf = self.version == Version::V2 && self.priority == Priority::OWNER;
-        let own = (self.priority.get(), self.primary);
-        if (advert.priority, Some(source)) > own && !deaf {
-            // R-6.4.3-11
-            self.heard = Some(Heard {
-                source,
-                priority: advert.priority,
-                at: now,
-            });
-            if self.version == Version::V3 {
-                self.learned = advert.interval;
-            }
-            // One last word lets the survivor of a split hear that there was another master, and announce the
-            // addresses again (L3; keepalived: `vrrp_higher_prio_send_advert`).
-            out.push(Action::Send(self.priority.get()));
-            out.push(Action::Release);
-            let cause = format!(
-                "{source} is better: priority {} against {}{}",
-                advert.priority,
-                self.priority.get(),
-                if advert.priority == self.priority.get() {
-                    ", higher address"
-                } else {
-                    ""
-                },
-            );
-            self.worse_since = None;
-            self.enter(VrrpState::Backup, cause, now, out);
-            self.restart_down_timer(now);
-            return;
-        }
-        if self.version == Version::V3 && self.reasserted.is_none_or(|last| now >= last + REASSERT_LIMIT) {
-            // R-6.4.3-12: answered at once, the advert timer is not re-armed by it. R2-6: version 2 stays silent.
-            self.reasserted = Some(now);
-            out.push(Action::Send(self.priority.get()));
-        }
-        out.push(Action::Contested);
-    }
-
     fn become_master(&mut self, cause: String, now: Instant, out: &mut Vec<Action>) {
         // The advert goes first, addresses and announcements follow (R-6.4.2-7).
         self.send(now, out);
@@ -358,7 +251,7 @@ impl Machine {
     }
 
     /// Sends an advert and arms the next (R-6.1-4: a master always uses its own interval).
-    fn send(&mut self, now: Instant, out: &mut Vec<Action>) {
+    pub(super) fn send(&mut self, now: Instant, out: &mut Vec<Action>) {
         out.push(Action::Send(self.priority.get()));
         self.timer = Some(now + self.interval.duration());
     }
@@ -368,7 +261,7 @@ impl Machine {
         out.push(Action::Release);
     }
 
-    fn enter(&mut self, state: VrrpState, cause: String, now: Instant, out: &mut Vec<Action>) {
+    pub(super) fn enter(&mut self, state: VrrpState, cause: String, now: Instant, out: &mut Vec<Action>) {
         let from = self.state;
         self.wants = false;
         if matches!(state, VrrpState::Init | VrrpState::Fault | VrrpState::Stopped) {
@@ -385,7 +278,7 @@ impl Machine {
         });
     }
 
-    fn restart_down_timer(&mut self, now: Instant) {
+    pub(super) fn restart_down_timer(&mut self, now: Instant) {
         self.base = (now, false);
         self.wants = false;
         self.rearm_backup(now);

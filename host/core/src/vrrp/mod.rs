@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod addresses;
 pub mod announcer;
+mod hearing;
 pub mod machine;
 pub mod timing;
 pub mod view;
