@@ -32,8 +32,8 @@ impl Engine {
                     || checks.any(|check| past(check.deadline()))
                     || services.any(|service| past(service.deadline(self.judged).map(|(at, _)| at)))
             }
+            Event::Link { interface, link } => self.is_news(interface, link.as_ref()),
             Event::Checked { .. }
-            | Event::Link { .. }
             | Event::Operate { .. }
             | Event::PluginFile { .. }
             | Event::PluginLoaded { .. }
@@ -47,6 +47,27 @@ impl Engine {
             | Event::WorkerDown(_)
             | Event::WorkerUp(_) => true,
         }
+    }
+
+    /// Whether a link is not what it was, virtual addresses apart: those come by the hundred when a crowd takes over.
+    fn is_news(&self, interface: &IfName, link: Option<&Link>) -> bool {
+        let (Some(old), Some(new)) = (link_of(&self.links, interface), link) else {
+            return true;
+        };
+        let own = |link: &Link| -> Vec<IpAddr> {
+            let addresses = link.addresses.iter().copied();
+            addresses
+                .filter(|address| !self.is_virtual(interface, *address))
+                .collect()
+        };
+        let mut routers = self.config.routers.values();
+        (old.up, old.carrier) != (new.up, new.carrier)
+            || own(old) != own(new)
+            || routers.any(|config| config.priority == Priority::OWNER)
+    }
+
+    fn is_virtual(&self, interface: &IfName, address: IpAddr) -> bool {
+        self.virtual_addresses.contains(&(interface.clone(), address))
     }
 
     /// Sums up link, services and checks of every router and tells its machine.
@@ -171,10 +192,6 @@ impl Engine {
             IpAddr::V4(_) => config.family == Family::V4,
             IpAddr::V6(v6) => config.family == Family::V6 && (!link_local || v6.is_unicast_link_local()),
         };
-        let is_virtual = |address: &IpAddr| {
-            self.virtual_addresses
-                .contains(&(config.interface.clone(), *address))
-        };
         let mut usable = link
             .addresses
             .iter()
@@ -184,7 +201,9 @@ impl Engine {
             .clone()
             .next()
             .filter(|_| config.priority == Priority::OWNER);
-        usable.find(|address| !is_virtual(address)).or(owned)
+        usable
+            .find(|address| !self.is_virtual(&config.interface, *address))
+            .or(owned)
     }
 }
 
