@@ -11,6 +11,9 @@ const CASES: &str = include_str!("config_faults.txt");
 /// A configuration without faults, in one line.
 const GOOD: &str = "node a; vrrp V { interface eth1; virtual-router-id 1; virtual-address \"10.0.0.1\" }";
 
+/// The beginning of a router without faults.
+const ROUTER: &str = "vrrp V { interface eth1; virtual-router-id 1; virtual-address \"10.0.0.1/24\"";
+
 #[test]
 fn faults_of_a_check() {
     each("check", &format!("{GOOD}; check c {{ plugin tcp\n"), "\n}");
@@ -19,8 +22,37 @@ fn faults_of_a_check() {
 #[test]
 fn faults_of_a_router() {
     let others = "node a; check c { plugin tcp }; service s { kind process; command \"/bin/x\" }";
-    let router = "vrrp V { interface eth1; virtual-router-id 1; virtual-address \"10.0.0.1/24\"";
-    each("router", &format!("{others}; {router}\n"), "\n}");
+    each("router", &format!("{others}; {ROUTER}\n"), "\n}");
+}
+
+#[test]
+fn faults_of_authentication() {
+    each("auth", &format!("node a; {ROUTER}\n"), "\n}");
+}
+
+#[test]
+fn faults_of_unicast() {
+    each("unicast", &format!("node a; {ROUTER}\n"), "\n}");
+}
+
+#[test]
+fn faults_of_an_ipv6_router() {
+    each(
+        "ipv6",
+        "node a; vrrp V { interface eth1; virtual-router-id 1\n",
+        "\n}",
+    );
+}
+
+#[test]
+fn faults_of_routes_and_rules() {
+    each("route", &format!("node a; {ROUTER}\n"), "\n}");
+}
+
+#[test]
+fn faults_of_a_sync_group() {
+    let other = "vrrp W { interface eth2; virtual-router-id 1; virtual-address \"10.0.0.2\" }";
+    each("group", &format!("{GOOD}; {other}; sync-group g {{\n"), "\n}");
 }
 
 #[test]
@@ -53,7 +85,7 @@ fn names_and_addresses_belong_to_one_block() {
     assert_eq!(
         found,
         [
-            (2, 26, "virtual router 1 is on eth1 already"),
+            (2, 26, "virtual router 1 of IPv4 is on eth1 already"),
             (2, 47, "10.0.0.1 is a virtual address already"),
             (4, 7, "two `check` blocks have this name"),
         ]
@@ -136,6 +168,17 @@ fn no_error_shows_a_password() {
         "node a; vrrp V { version 2; auth pass=sEcReTiVe= }",
         "node a; vrrp V { version 2; auth \"pass\"=\"sEcReTiVe\" }",
         "node a; vrrp V { version 2; auth \"pass\" = #\"sEcReTiVe\"# }",
+        "node a; vrrp V { version 2; auth sEcReTiVe hmac }",
+        "node a; vrrp V { auth hmac { sEcReTiVe } }",
+        "node a; vrrp V { auth hmac { \"sEcReTiVe\" 1 } }",
+        "node a; vrrp V { auth hmac { key 1 \"sEcReTiVe\" } }",
+        "node a; vrrp V { auth hmac { key 1 sEcReTiVe } }",
+        "node a; vrrp V { auth hmac { key sEcReTiVe } }",
+        "node a; vrrp V { auth hmac { key 1 file=\"sEcReTiVe\" } }",
+        "node a; vrrp V { auth hmac { key 1 credential=\"/sEcReTiVe\" } }",
+        "node a; vrrp V { auth hmac { key 1 secret=\"sEcReTiVe\" } }",
+        "node a; vrrp V { auth hmac sEcReTiVe { key 1 file=\"/k\" } }",
+        "node a; vrrp V { auth hmac { key 1 file=\"sEcReTiVe } }",
         "node a; check c { plugin x; config { password sEcReTiVe; api-token #null \"sEcReTiVe\" } }",
         "node a; check c { plugin x; grant { http \"ftp://x/sEcReTiVe\" } }",
     ] {

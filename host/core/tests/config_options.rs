@@ -294,9 +294,9 @@ fn weights_that_move_nothing_are_told() {
             .contains("priority 255 owns the address")
     );
     assert!(
-        with("preempt #false", None)
+        with("priority 255; accept #false", None)
             .0
-            .contains("none takes over from a living master")
+            .contains("`accept #false` does nothing at priority 255")
     );
     let idle = with("priority 100", None).0;
     assert_eq!(idle.lines().count(), 2, "{idle}");

@@ -5,6 +5,86 @@ use standfast_core::config::file::Config;
 
 const EXAMPLE: &str = include_str!("../../../examples/restart-failover-lb01.kdl");
 
+/// Words and values of a router, those that belong together and those that do not.
+const WORDS: &[&str] = &[
+    "virtual-address",
+    "virtual-address-excluded",
+    "virtual-route",
+    "virtual-rule",
+    "unicast",
+    "peer",
+    "auth",
+    "hmac",
+    "key",
+    "garp",
+    "virtual-mac",
+    "startup-delay",
+    "down-timer-adverts",
+    "accept",
+    "preempt",
+    "track",
+    "interface",
+    "service",
+    "priority",
+    "version",
+    "sync-group",
+    "member",
+    "{",
+    "}",
+    ";",
+    "\n",
+    "#true",
+    "#false",
+    "#null",
+    "0",
+    "1",
+    "255",
+    "-3",
+    "99999999999",
+    "\"\"",
+    "\"0s\"",
+    "\"1h\"",
+    "\"default\"",
+    "\"10.0.0.1\"",
+    "\"10.0.0.0/0\"",
+    "\"10.0.0.0/8\"",
+    "\"255.255.255.255/32\"",
+    "\"fe80::1/64\"",
+    "\"::/0\"",
+    "\"2001:db8::/128\"",
+    "\"eth1\"",
+    "\"+\"",
+    "/1/",
+    "source=",
+    "ttl=",
+    "min-ttl=",
+    "via=",
+    "dev=",
+    "src=",
+    "table=",
+    "metric=",
+    "scope=",
+    "type=",
+    "onlink=",
+    "from=",
+    "to=",
+    "fwmark=",
+    "file=",
+    "credential=",
+    "mode=",
+    "send=",
+    "repeat=",
+    "refresh=",
+    "interval=",
+    "weight=",
+    "reverse=",
+    "label=",
+    "broadcast=",
+    "peer=",
+    "preferred=",
+    "nodad=",
+];
+
 fn holds(text: &str) {
     if let Err(errors) = Config::parse("random", text) {
         assert!(!errors.faults().is_empty());
@@ -48,6 +128,14 @@ proptest! {
             }
         }
         holds(&text.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn words_of_a_router_in_any_order(words in prop::collection::vec(prop::sample::select(WORDS), 0..40)) {
+        // A property's value follows its `=` at once.
+        let line = words.join(" ").replace("= ", "=");
+        holds(&format!("node a; vrrp V {{ interface eth1; virtual-router-id 1; virtual-address \"10.0.0.1/24\"\n{line}\n}}"));
+        holds(&format!("node a; vrrp V {{ interface eth1; virtual-router-id 1; virtual-address \"fe80::1/64\"\n{line}\n}}\nsync-group g {{ member {line}\n}}"));
     }
 
     #[test]

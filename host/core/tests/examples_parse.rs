@@ -15,7 +15,17 @@ fn every_example_parses() {
         assert!(lines.is_empty(), "{}", lines.join("\n"));
         count += 1;
     }
-    assert!(count >= 9, "only {count} examples found");
+    assert!(count >= 14, "only {count} examples found");
+}
+
+#[test]
+fn examples_of_one_node_need_no_warning() {
+    for stem in ["ipv6", "unicast", "virtual-mac", "sync-group", "hmac"] {
+        let name = format!("{stem}.kdl");
+        let text = fs::read_to_string(root().join("examples").join(&name)).expect("readable");
+        let config = Config::parse(&name, &text).expect("parses");
+        assert_eq!(report(&config, None).warnings, [""; 0], "{name}");
+    }
 }
 
 #[test]
@@ -73,6 +83,24 @@ fn every_kdl_block_of_the_papers_is_what_it_says() {
             let lines: Vec<_> = result.err().iter().flat_map(|errors| errors.lines()).collect();
             assert!(lines.is_empty(), "{}", lines.join("\n"));
         }
+    }
+}
+
+#[test]
+fn every_word_of_a_router_is_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
+    let errors = Config::parse("f", "node a; vrrp V { colours #true }").expect_err("fails");
+    let known = errors
+        .faults()
+        .iter()
+        .find_map(|fault| fault.help.strip_prefix("known here: "));
+    let words: Vec<_> = known.expect("a list").split(", ").collect();
+    assert!(words.len() >= 18, "{words:?}");
+    for word in words {
+        assert!(
+            readme.contains(&format!("| `{word}")),
+            "{word} is not in the table"
+        );
     }
 }
 

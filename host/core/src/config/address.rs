@@ -1,4 +1,4 @@
-//! Reads addresses: of the virtual router, of hosts with ports, of URLs, and their labels.
+//! Reads where a plugin may go: hosts with ports, and URLs.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -26,44 +26,6 @@ pub struct HttpPrefix {
     pub authority: HostPort,
     /// Path prefix, beginning with `/`.
     pub path: String,
-}
-
-/// A virtual address with its prefix length, 32 unless written.
-pub(crate) fn address(value: &KdlValue) -> Result<(Ipv4Addr, u8), Wrong> {
-    let text = text(value)?;
-    let help = "write an IPv4 address and its prefix length: \"192.0.2.10/24\"";
-    let (address, prefix) = text.split_once('/').unwrap_or((&text, "32"));
-    if address.parse::<Ipv6Addr>().is_ok() {
-        return wrong("IPv6 virtual addresses are not supported by this version", help);
-    }
-    let Ok(address) = address.parse::<Ipv4Addr>() else {
-        return wrong(format!("\"{}\" is no IPv4 address", short(&text)), help);
-    };
-    let Some(prefix) = digits::<u8>(prefix).filter(|prefix| (1..=32).contains(prefix)) else {
-        return wrong(
-            format!("\"/{}\" is no prefix length", short(prefix)),
-            "write 1 to 32 behind the slash",
-        );
-    };
-    let [first, ..] = address.octets();
-    if first == 0 || first == 127 || first >= 224 {
-        return wrong(
-            format!("{address} cannot be a virtual address"),
-            "write a unicast address of the network",
-        );
-    }
-    Ok((address, prefix))
-}
-
-/// A plain IPv4 address.
-pub(crate) fn ipv4(value: &KdlValue) -> Result<Ipv4Addr, Wrong> {
-    let text = text(value)?;
-    text.parse().or_else(|_| {
-        wrong(
-            format!("\"{}\" is no IPv4 address", short(&text)),
-            "write it like \"192.0.2.255\"",
-        )
-    })
 }
 
 /// A host and a port.
@@ -142,23 +104,4 @@ pub(crate) fn http_prefix(value: &KdlValue) -> Result<HttpPrefix, Wrong> {
         authority,
         path: path.to_owned(),
     })
-}
-
-/// The label of an address on `dev`.
-pub(crate) fn label(dev: &str) -> impl Fn(&KdlValue) -> Result<String, Wrong> {
-    move |value| {
-        let text = text(value)?;
-        let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-        if text.len() > 15 {
-            return wrong(
-                format!("\"{}\" is longer than 15 bytes", short(&text)),
-                "the kernel has no room for more: shorten it",
-            );
-        }
-        if !plain || !text.starts_with(dev) {
-            let what = format!("\"{}\" does not begin with the interface \"{dev}\"", short(&text));
-            return wrong(what, format!("write \"{dev}:1\""));
-        }
-        Ok(text)
-    }
 }

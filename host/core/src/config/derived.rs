@@ -1,14 +1,20 @@
 //! What follows from a configuration: how fast each fault is covered, and what is probably not meant so.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::config::check::CheckConfig;
 use crate::config::file::Config;
+use crate::config::group::FaultPolicy;
 use crate::config::router::{Preempt, RouterConfig};
-use crate::ids::{CheckName, IfName, NodeName, PluginName, Priority, RouterName, Version, Vrid};
+use crate::config::shown;
+use crate::config::track::Weighted;
+use crate::config::warnings::warnings;
+use crate::config::weights::Weights;
+use crate::ids::{
+    CheckName, Family, GroupName, IfName, NodeName, PluginName, Priority, RouterName, Version, Vrid,
+};
 use crate::vrrp::timing;
 
 /// All of it.
@@ -20,6 +26,8 @@ pub struct Report {
     pub peer_priority: Option<Priority>,
     /// Each virtual router.
     pub routers: Vec<RouterReport>,
+    /// Each sync group.
+    pub groups: Vec<GroupReport>,
     /// Each check.
     pub checks: Vec<CheckReport>,
     /// What is allowed but probably not meant.
@@ -37,6 +45,16 @@ pub struct RouterReport {
     pub vrid: Vrid,
     /// The protocol version.
     pub version: Version,
+    /// The family of its adverts.
+    pub family: Family,
+    /// Where adverts go: `multicast to 224.0.0.18`.
+    pub transport: String,
+    /// How adverts are authenticated: `none`, `pass`, `hmac, mode enforce, …`.
+    pub auth: String,
+    /// The device with the virtual MAC.
+    pub virtual_mac: Option<IfName>,
+    /// The sync group it moves with.
+    pub group: Option<GroupName>,
     /// Priority as configured.
     pub priority: Priority,
     /// Priority with everything weighted down.
@@ -52,10 +70,34 @@ pub struct RouterReport {
     /// How long this node waits for a master that says nothing.
     #[serde(serialize_with = "seconds")]
     pub master_down: Duration,
+    /// Adverts that may be missed before Master_Down.
+    pub down_timer_adverts: u8,
+    /// How long it stays in Init after the start.
+    #[serde(serialize_with = "seconds")]
+    pub startup_delay: Duration,
+    /// Whether packets to the virtual addresses are accepted.
+    pub accept: bool,
     /// The virtual addresses, as one writes them.
     pub addresses: Vec<String>,
+    /// Addresses that are held but not in adverts.
+    pub excluded: Vec<String>,
+    /// Routes that are held with them.
+    pub routes: Vec<String>,
+    /// Routing rules that are held with them.
+    pub rules: Vec<String>,
     /// When a peer has the addresses, fault by fault.
     pub covered: Vec<Covered>,
+}
+
+/// Virtual routers that move together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GroupReport {
+    /// Its name.
+    pub name: GroupName,
+    /// Its members.
+    pub members: Vec<RouterName>,
+    /// Whether one faulty member takes all others along.
+    pub one_fault_moves_all: bool,
 }
 
 /// A fault, and when a peer has the addresses at the latest. The peer is the slowest possible one unless its priority is told.
@@ -109,6 +151,15 @@ pub fn report(config: &Config, peer_priority: Option<u8>) -> Report {
             .values()
             .map(|router| router_report(router, config, peer))
             .collect(),
+        groups: config
+            .groups
+            .values()
+            .map(|group| GroupReport {
+                name: group.name.clone(),
+                members: group.members.clone(),
+                one_fault_moves_all: group.fault == FaultPolicy::Any,
+            })
+            .collect(),
         checks: checks.collect(),
         warnings: warnings(config, peer),
     }
@@ -131,21 +182,20 @@ fn slot(check: &CheckConfig) -> Duration {
 
 fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> RouterReport {
     let weights = Weights::of(router);
-    let addresses = router.addresses.iter().map(|address| {
-        let label = address
-            .label
-            .as_ref()
-            .map_or_else(String::new, |label| format!(" label {label}"));
-        format!(
-            "{}/{} dev {}{label}",
-            address.address, address.prefix, address.dev
-        )
-    });
+    let group = config
+        .groups
+        .values()
+        .find(|group| group.members.contains(&router.name));
     RouterReport {
         name: router.name.clone(),
         interface: router.interface.clone(),
         vrid: router.vrid,
         version: router.version,
+        family: router.family,
+        transport: shown::transport(router),
+        auth: shown::auth(&router.auth),
+        virtual_mac: router.virtual_mac.as_ref().map(|mac| mac.device.clone()),
+        group: group.map(|group| group.name.clone()),
         priority: router.priority,
         lowest: weights.lowest,
         highest: weights.highest,
@@ -157,7 +207,13 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
             router.interval,
             router.down_adverts,
         ),
-        addresses: addresses.collect(),
+        down_timer_adverts: router.down_adverts,
+        startup_delay: router.startup_delay,
+        accept: router.accept || router.priority == Priority::OWNER,
+        addresses: router.addresses.iter().map(shown::address).collect(),
+        excluded: router.excluded.iter().map(shown::address).collect(),
+        routes: router.routes.iter().map(shown::route).collect(),
+        rules: router.rules.iter().map(shown::rule).collect(),
         covered: covered(router, config, peer),
     }
 }
@@ -175,21 +231,28 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
         Preempt::Never => Duration::ZERO,
     };
     let weights = Weights::of(router);
-    let row = |what: String, weight: Option<i16>, hang: Option<Duration>, failure: Duration| {
-        let alone = weight.map(|weight| weights.without(weight));
-        let outranks = |alone: Priority| {
-            alone < router.priority.max(weights.highest) && peer.is_none_or(|peer| alone < peer)
+    let row =
+        |what: String, item: Option<Weighted>, reverse: bool, hang: Option<Duration>, failure: Duration| {
+            let alone = item.as_ref().map(|item| weights.without(item));
+            let outranks = |alone: Priority| alone < weights.up() && peer.is_none_or(|peer| alone < peer);
+            let wait = if item.is_some() { silence + delay } else { skew };
+            let moves = match alone {
+                Some(alone) => router.preempt != Preempt::Never && outranks(alone),
+                None => !reverse,
+            };
+            let sense = if reverse { ", reverse" } else { "" };
+            Covered {
+                what,
+                effect: item.map_or_else(
+                    || format!("hard{sense}"),
+                    |item| format!("weight {:+}{sense}", item.weight.get()),
+                ),
+                moves,
+                hang: hang.map(|hang| hang + wait),
+                failure: failure + wait,
+                alone,
+            }
         };
-        let wait = if weight.is_some() { silence + delay } else { skew };
-        Covered {
-            what,
-            effect: weight.map_or_else(|| "hard".into(), |weight| format!("weight {weight:+}")),
-            moves: alone.is_none_or(|alone| router.preempt != Preempt::Never && outranks(alone)),
-            hang: hang.map(|hang| hang + wait),
-            failure: failure + wait,
-            alone,
-        }
-    };
     let mut rows = vec![Covered {
         what: "this node or its network".into(),
         effect: "silence".into(),
@@ -199,152 +262,28 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
         alone: None,
     }];
     for tracked in &router.track.services {
+        let item = tracked.weighted("service");
         if let Some(service) = config.services.get(&tracked.name) {
-            let weight = tracked.weight.map(|weight| weight.get());
-            rows.push(row(
-                format!("service {}", service.name),
-                weight,
-                None,
-                service.takeover_after,
-            ));
+            let what = format!("service {}", service.name);
+            rows.push(row(what, item, tracked.reverse, None, service.takeover_after));
         }
     }
     for tracked in &router.track.checks {
+        let item = tracked.weighted("check");
         if let Some(check) = config.checks.get(&tracked.name) {
-            let weight = tracked.weight.map(|weight| weight.get());
-            let (hang, failure) = (detects_hang(check), detects_failure(check));
-            rows.push(row(format!("check {}", check.name), weight, Some(hang), failure));
+            let (hang, failure) = (Some(detects_hang(check)), detects_failure(check));
+            let what = format!("check {}", check.name);
+            rows.push(row(what, item, tracked.reverse, hang, failure));
         }
     }
     for tracked in &router.track.interfaces {
-        let weight = tracked.weight.map(|weight| weight.get());
-        rows.push(row(
+        let (what, item) = (
             format!("interface {}", tracked.name),
-            weight,
-            None,
-            Duration::ZERO,
-        ));
+            tracked.weighted("interface"),
+        );
+        rows.push(row(what, item, tracked.reverse, None, Duration::ZERO));
     }
     rows
-}
-
-/// How far the weights of a router reach.
-struct Weights {
-    names: Vec<String>,
-    base: Priority,
-    gain: i32,
-    lowest: Priority,
-    highest: Priority,
-}
-
-impl Weights {
-    fn of(router: &RouterConfig) -> Self {
-        let checks = router
-            .track
-            .checks
-            .iter()
-            .map(|check| (check.name.to_string(), check.weight));
-        let interfaces = router
-            .track
-            .interfaces
-            .iter()
-            .map(|interface| (interface.name.to_string(), interface.weight));
-        let weighted: Vec<_> = checks
-            .chain(interfaces)
-            .filter_map(|(name, weight)| Some((name, weight?)))
-            .collect();
-        let sum = |good: bool| weighted.iter().map(|(_, weight)| weight.term(good)).sum();
-        Self {
-            base: router.priority,
-            gain: sum(true),
-            lowest: router.priority.weighted(sum(false)),
-            highest: router.priority.weighted(sum(true)),
-            names: weighted.into_iter().map(|(name, _)| name).collect(),
-        }
-    }
-
-    /// What is left when only the thing with this weight is down.
-    fn without(&self, weight: i16) -> Priority {
-        self.base.weighted(self.gain - i32::from(weight).abs())
-    }
-}
-
-fn warnings(config: &Config, peer: Option<Priority>) -> Vec<String> {
-    let mut warnings: Vec<_> = config
-        .routers
-        .values()
-        .filter_map(|router| weights_in_vain(router, &Weights::of(router), peer))
-        .collect();
-    for router in config
-        .routers
-        .values()
-        .filter(|router| router.priority == Priority::OWNER)
-    {
-        if router.preempt == Preempt::Never {
-            warnings.push(format!(
-                "vrrp {}: priority 255 owns the address; #false keeps it from taking it back",
-                router.name
-            ));
-        }
-    }
-    let services: BTreeSet<_> = config
-        .routers
-        .values()
-        .flat_map(|router| &router.track.services)
-        .map(|service| &service.name)
-        .collect();
-    let checks: BTreeSet<_> = config
-        .routers
-        .values()
-        .flat_map(|router| &router.track.checks)
-        .map(|check| &check.name)
-        .collect();
-    for name in config.services.keys().filter(|name| !services.contains(name)) {
-        warnings.push(format!(
-            "service {name}: no router tracks it, its failure moves nothing"
-        ));
-    }
-    for name in config.checks.keys().filter(|name| !checks.contains(name)) {
-        warnings.push(format!(
-            "check {name}: no router tracks it, its failure moves nothing"
-        ));
-    }
-    warnings
-}
-
-/// Why the weights of a router can move nothing, if they cannot (reliability C9).
-fn weights_in_vain(router: &RouterConfig, weights: &Weights, peer: Option<Priority>) -> Option<String> {
-    let Weights {
-        names,
-        lowest,
-        highest,
-        ..
-    } = weights;
-    let who = format!("vrrp {}: {}", router.name, names.join(", "));
-    let (lowest, highest) = (lowest.get(), highest.get());
-    if names.is_empty() {
-        return None;
-    }
-    if router.priority == Priority::OWNER {
-        return Some(format!(
-            "{who}: priority 255 owns the address, no weight changes it; write 254 or less"
-        ));
-    }
-    if router.preempt == Preempt::Never {
-        return Some(format!(
-            "{who}: with `preempt #false` on the peers too, none takes over from a living master, however low its \
-             priority; leave the weight out, then a failure makes the node unfit and the address moves"
-        ));
-    }
-    match peer.map(Priority::get) {
-        Some(peer) if peer <= lowest => Some(format!(
-            "{who}: with all of it down the priority is {lowest}, the peer's {peer} is not above it: the address stays; \
-             make the weights larger by {} or more",
-            lowest - peer + 1
-        )),
-        _ if lowest == highest => Some(format!("{who}: the priority is {lowest} whatever fails")),
-        Some(_) | None => None,
-    }
 }
 
 /// Seconds, to the microsecond.

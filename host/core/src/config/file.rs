@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::config::check::{self, CheckConfig};
 use crate::config::error::{ConfigErrors, Faults};
-use crate::config::group::GroupConfig;
+use crate::config::group::{self, GroupConfig};
 use crate::config::node::{Claims, Node, words};
 use crate::config::notify::{self, NotifyConfig};
 use crate::config::router::{self, RouterConfig};
@@ -26,7 +26,7 @@ pub struct Config {
     pub services: BTreeMap<ServiceName, ServiceConfig>,
     /// Checks.
     pub checks: BTreeMap<CheckName, CheckConfig>,
-    /// Virtual routers; no two share interface and VRID.
+    /// Virtual routers; no two share interface, family and VRID.
     pub routers: BTreeMap<RouterName, RouterConfig>,
     /// Virtual routers that move together.
     pub groups: BTreeMap<GroupName, GroupConfig>,
@@ -70,7 +70,7 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
     words(
         &all,
         &["node", "plugins"],
-        &["service", "check", "vrrp", "notify"],
+        &["service", "check", "vrrp", "sync-group", "notify"],
     );
 
     let node = match one(&all, "node") {
@@ -95,9 +95,15 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
         checks: &checks,
         addresses: Claims::default(),
         identities: Claims::default(),
+        routes: Claims::default(),
+        rules: Claims::default(),
     };
-    let routers = blocks(&all, "vrrp", 255, |node, name| {
+    let routers = blocks(&all, "vrrp", 2000, |node, name| {
         router::parse(node, name, &mut scene)
+    });
+    let mut members = Claims::default();
+    let groups = blocks(&all, "sync-group", 1000, |node, name| {
+        group::parse(node, name, &routers, &mut members)
     });
     let notifies = blocks(&all, "notify", 100, |node, name| {
         notify::parse(node, name, &routers)
@@ -112,7 +118,7 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
         services: complete(services)?,
         checks: complete(checks)?,
         routers: complete(routers)?,
-        groups: BTreeMap::new(),
+        groups: complete(groups)?,
         notifies: complete(notifies)?,
     })
 }

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use kdl::KdlValue;
+
+use crate::config::node::Node;
+use crate::config::value::{self, Wrong, show, wrong};
+
 /// The settings; the defaults are keepalived's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Garp {
@@ -34,3 +39,59 @@ impl Default for Garp {
         }
     }
 }
+
+/// Reads the `garp` line. What follows a worse master is as what follows the move, unless written (as in keepalived).
+pub(crate) fn parse(node: Node<'_>) -> Option<Garp> {
+    node.leaf(0..=0, PROPS);
+    let usual = Garp::default();
+    let repeat = node.prop("repeat", usual.repeat, value::whole(1..=MOST));
+    let delay = node.prop("delay", usual.delay, value::duration(Duration::ZERO..=HOUR));
+    let refresh = node.prop("refresh", usual.refresh, refresh);
+    let refresh_repeat = node.prop("refresh-repeat", usual.refresh_repeat, value::whole(1..=MOST));
+    let interval = node.prop(
+        "interval",
+        usual.interval,
+        value::duration(Duration::ZERO..=SECOND),
+    );
+    let lower_priority_repeat = node.prop("lower-priority-repeat", repeat, value::whole(0..=MOST));
+    let lower_priority_delay = node.prop(
+        "lower-priority-delay",
+        delay,
+        value::duration(Duration::ZERO..=HOUR),
+    );
+    Some(Garp {
+        repeat: repeat?,
+        delay: delay?,
+        refresh: refresh?,
+        refresh_repeat: refresh_repeat?,
+        interval: interval?,
+        lower_priority_repeat: lower_priority_repeat?,
+        lower_priority_delay: lower_priority_delay?,
+    })
+}
+
+/// Never, or not more often than every second.
+fn refresh(value: &KdlValue) -> Result<Duration, Wrong> {
+    let refresh = value::duration(Duration::ZERO..=DAY)(value)?;
+    if refresh.is_zero() || refresh >= SECOND {
+        return Ok(refresh);
+    }
+    wrong(
+        format!("{} is too often", show(refresh)),
+        "write \"1s\" or more, or \"0s\" for never",
+    )
+}
+
+const PROPS: &[&str] = &[
+    "repeat",
+    "delay",
+    "refresh",
+    "refresh-repeat",
+    "interval",
+    "lower-priority-repeat",
+    "lower-priority-delay",
+];
+const MOST: u32 = 100;
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -47,7 +47,18 @@ impl<'a> Node<'a> {
 
     /// Faults for all that a block may not have: its line, words it does not know, words of `once` that come twice.
     pub(crate) fn block(&self, args: RangeInclusive<usize>, once: &[&str], many: &[&str]) {
-        self.line(args, &[]);
+        self.block_with(args, &[], once, many);
+    }
+
+    /// As `block`, with properties on its line.
+    pub(crate) fn block_with(
+        &self,
+        args: RangeInclusive<usize>,
+        props: &[&str],
+        once: &[&str],
+        many: &[&str],
+    ) {
+        self.line(args, props);
         if self.kdl.children().is_none() {
             self.fault(format!("`{}` has no block", self.word()), "add `{ … }` behind it");
         }
@@ -181,6 +192,11 @@ impl<'a> Node<'a> {
             .iter()
             .filter(|entry| entry.name().is_none())
             .map(move |entry| node.value(entry, node.word()))
+    }
+
+    /// Whether a property is written.
+    pub(crate) fn has(&self, name: &'static str) -> bool {
+        self.props(name).next().is_some()
     }
 
     /// The values of a property; more than one only where it may be repeated.

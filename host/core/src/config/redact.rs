@@ -1,20 +1,28 @@
 //! Blanks secrets in a configuration text before it is shown; it must work on text that does not parse.
 
-/// The text with every value of a secret word (`auth pass=…`, `password …`, `token …`) replaced by stars, byte for byte,
-/// so that spans still fit.
+/// The text with every value of a secret word (`auth pass=…`, `password …`, `key …`) replaced by stars, byte for byte, so
+/// that spans still fit. What stands in the block of such a word is secret too, but for `key` at the beginning of a line.
 pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut secret = false;
     let mut assigned = false;
+    // Braces that are open since a secret word, and whether a line has just begun.
+    let (mut depth, mut begun) = (0_usize, false);
     while let Some(first) = rest.chars().next() {
         let token = token(rest);
         let (this, next) = rest.split_at(token);
         let is_key = || next.trim_start_matches([' ', '\t']).starts_with('=');
         match first {
-            '\n' | ';' | '{' | '}' => secret = false,
+            '\n' | ';' | '{' | '}' => {
+                let opens = first == '{' && (secret || depth > 0);
+                depth = depth.saturating_sub(usize::from(first == '}')) + usize::from(opens);
+                secret = depth > 0;
+                begun = true;
+            }
+            _ if secret && (this == "hmac" || begun && this == "key") => begun = false,
             _ if secret && is_value(first) && (assigned || !is_key()) => {
-                assigned = false;
+                (assigned, begun) = (false, false);
                 out.extend(this.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }));
                 rest = next;
                 continue;
@@ -92,6 +100,10 @@ mod tests {
             ),
             ("auth pass = geheim\nx 1", "auth pass = ******\nx 1"),
             ("auth_pass 123456\n", "auth_pass ******\n"),
+            (
+                "auth hmac mode=enforce {\n  key 1 file=\"/k\"; key 2\n  \"k\" key\n}\nversion 3",
+                "auth hmac mode=******* {\n  key * file=****; key *\n  *** ***\n}\nversion 3",
+            ),
             (r#"auth "a\"b" "c"#, r#"auth ****** **"#),
             ("auth pass=#\"a;b\"#\nx", "auth pass=*******\nx"),
             (

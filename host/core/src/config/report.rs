@@ -15,9 +15,28 @@ impl Report {
             // Writing to a String cannot fail.
             let _ = render_router(&mut out, router, self.peer_priority);
         }
+        let _ = self.render_groups(&mut out);
         let _ = self.render_checks(&mut out);
         let _ = self.render_warnings(&mut out);
         out
+    }
+
+    fn render_groups(&self, out: &mut String) -> std::fmt::Result {
+        for group in &self.groups {
+            let members: Vec<_> = group.members.iter().map(ToString::to_string).collect();
+            let fault = if group.one_fault_moves_all {
+                "one faulty member takes the others along"
+            } else {
+                "a faulty member stays away alone"
+            };
+            writeln!(
+                out,
+                "\nsync-group {}: {} move together; {fault}",
+                group.name,
+                members.join(", ")
+            )?;
+        }
+        Ok(())
     }
 
     fn render_checks(&self, out: &mut String) -> std::fmt::Result {
@@ -53,24 +72,55 @@ impl Report {
 }
 
 fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>) -> std::fmt::Result {
-    let RouterReport {
-        name,
-        interface,
-        version,
-        ..
-    } = router;
     writeln!(
         out,
-        "\nvrrp {name}: virtual router {} on {interface}, version {}",
+        "\nvrrp {}: virtual router {} on {}, version {}, {}",
+        router.name,
         router.vrid.get(),
-        version.number()
+        router.interface,
+        router.version.number(),
+        router.family
     )?;
-    writeln!(
+    let several = |out: &mut String, head: &str, lines: &[String]| {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "  {head:<13}{}", lines.join("\n               "))
+    };
+    let one = |out: &mut String, head: &str, line: Option<String>| several(out, head, line.as_slice());
+    several(out, "addresses", &router.addresses)?;
+    several(out, "unadvertised", &router.excluded)?;
+    several(out, "routes", &router.routes)?;
+    several(out, "rules", &router.rules)?;
+    one(
         out,
-        "  addresses    {}",
-        router.addresses.join("\n               ")
+        "virtual MAC",
+        router.virtual_mac.as_ref().map(|device| format!("on {device}")),
     )?;
-    writeln!(out, "  adverts      every {}", show(router.advert_interval))?;
+    one(
+        out,
+        "accept",
+        (!router.accept).then(|| "no packets to the addresses".into()),
+    )?;
+    let every = show(router.advert_interval);
+    one(
+        out,
+        "adverts",
+        Some(format!("every {every}, {}", router.transport)),
+    )?;
+    one(out, "auth", Some(router.auth.clone()))?;
+    let group = router.group.as_ref();
+    one(
+        out,
+        "moves with",
+        group.map(|group| format!("sync-group {group}")),
+    )?;
+    let delay = (!router.startup_delay.is_zero()).then_some(router.startup_delay);
+    one(
+        out,
+        "begins",
+        delay.map(|delay| format!("{} after the start", show(delay))),
+    )?;
     writeln!(
         out,
         "  takes over   {} after a goodbye (skew)",
@@ -78,8 +128,9 @@ fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>
     )?;
     writeln!(
         out,
-        "               {} after silence (Master_Down)",
-        about(router.master_down)
+        "               {} after silence (Master_Down, {} adverts)",
+        about(router.master_down),
+        router.down_timer_adverts
     )?;
     writeln!(out, "  priority     {}", priority(router))?;
     let whose = peer.map_or_else(

@@ -5,15 +5,15 @@ use std::time::Duration;
 use kdl::KdlValue;
 
 use crate::config::auth::{self, Auth};
-use crate::config::garp::Garp;
+use crate::config::garp::{self, Garp};
 use crate::config::node::Node;
-use crate::config::route::{VirtualRoute, VirtualRule};
-use crate::config::scene::Scene;
+use crate::config::route::{self, VirtualRoute, VirtualRule};
+use crate::config::scene::{Home, Scene};
 use crate::config::track::{self, Track};
-use crate::config::unicast::Transport;
-use crate::config::value::{self, Wrong, show};
+use crate::config::unicast::{self, Transport};
+use crate::config::value::{self, Wrong, show, wrong};
 use crate::config::virtual_address::{self, VirtualAddress};
-use crate::config::virtual_mac::VirtualMac;
+use crate::config::virtual_mac::{self, VirtualMac};
 use crate::ids::{AdvertInterval, Family, IfName, InvalidId, Priority, RouterName, Version, Vrid};
 
 /// One virtual router, fully checked.
@@ -87,14 +87,15 @@ impl RouterConfig {
 
 /// Reads a `vrrp` block.
 pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<'_>) -> Option<RouterConfig> {
-    node.block(1..=1, ONCE, &["virtual-address"]);
+    node.block(1..=1, ONCE, MANY);
     let interface: Option<IfName> = node.must("interface", "interface \"eth1\"", value::id);
-    let vrid = identity(node, interface.as_ref(), scene);
+    let family = virtual_address::family(node);
+    let vrid = identity(node, interface.as_ref(), family, scene);
     let priority = node.or("priority", Priority::DEFAULT, |value| {
         let number = value::whole(1..=255)(value)?;
         Priority::try_from(number).map_err(|error| out_of_rule(number, error))
     });
-    let version = node.or("version", Version::V3, version);
+    let version = node.or("version", Version::V3, |value| version(value, family));
     let interval = match version {
         Some(version) => node.or("advert-interval", AdvertInterval::DEFAULT, |value| {
             advert(value, version)
@@ -108,65 +109,149 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
     let preempt = node
         .child("preempt")
         .map_or(Some(Preempt::After(Duration::ZERO)), preempt);
-    let addresses = virtual_address::parse(node, interface.as_ref(), scene);
+    let accept = node.or("accept", true, value::truth);
+    let startup_delay = node.or(
+        "startup-delay",
+        Duration::ZERO,
+        value::duration(Duration::ZERO..=HOUR),
+    );
+    let down_adverts = node.or("down-timer-adverts", 3, value::whole(1..=100));
+    let virtual_mac = virtual_mac::parse(node, family, vrid, interface.as_ref());
+    let home = Home {
+        family,
+        interface: interface.as_ref(),
+        device: match &virtual_mac {
+            Some(Some(virtual_mac)) => Some(&virtual_mac.device),
+            Some(None) => interface.as_ref(),
+            None => None,
+        },
+    };
+    let addresses = virtual_address::advertised(node, home, room(family, auth.as_ref()), scene);
+    let excluded = virtual_address::excluded(node, home, scene);
+    let held = addresses.iter().chain(&excluded).flatten();
+    let held: Vec<_> = held.map(|held| held.address).collect();
+    let transport = match node.child("unicast") {
+        Some(block) => unicast::parse(block, family, &held).map(Transport::Unicast),
+        None => Some(Transport::Multicast),
+    };
+    let garp = match node.child("garp") {
+        Some(line) => garp::parse(line),
+        None => Some(Garp::default()),
+    };
+    let routes = route::routes(node, home, scene);
+    let rules = route::rules(node, home, scene);
     let track = match node.child("track") {
         Some(block) => track::parse(block, interface.as_ref(), scene),
         None => Some(Track::default()),
     };
+    may_never_move(node, preempt, priority, track.as_ref());
     Some(RouterConfig {
         name: name?,
-        interface: interface?,
         vrid: vrid?,
         priority: priority?,
         version: version?,
-        family: Family::V4,
+        family: family?,
         interval: interval?,
         auth: auth?,
         preempt: preempt?,
-        accept: true,
-        startup_delay: Duration::ZERO,
-        down_adverts: 3,
-        transport: Transport::Multicast,
-        virtual_mac: None,
-        garp: Garp::default(),
+        accept: accept?,
+        startup_delay: startup_delay?,
+        down_adverts: down_adverts?,
+        transport: transport?,
+        virtual_mac: virtual_mac?,
+        garp: garp?,
         addresses: addresses?,
-        excluded: Vec::new(),
-        routes: Vec::new(),
-        rules: Vec::new(),
+        excluded: excluded?,
+        routes: routes?,
+        rules: rules?,
         track: track?,
+        interface: interface?,
     })
 }
 
-/// `virtual-router-id`, one of a kind on its interface.
-fn identity(node: Node<'_>, interface: Option<&IfName>, scene: &mut Scene<'_>) -> Option<Vrid> {
+/// `virtual-router-id`, one of a kind on its interface and in its family (R-5.2.3-1).
+fn identity(
+    node: Node<'_>,
+    interface: Option<&IfName>,
+    family: Option<Family>,
+    scene: &mut Scene<'_>,
+) -> Option<Vrid> {
     let child = node.need("virtual-router-id", "virtual-router-id 51")?;
     let vrid = child.only(|value| {
         let number = value::whole(1..=255)(value)?;
         Vrid::try_from(number).map_err(|error| out_of_rule(number, error))
     })?;
-    if let Some(interface) = interface {
-        let what = || format!("virtual router {} is on {interface} already", vrid.get());
-        let help = "routers on one interface need different ids";
-        scene.identities.claim(
-            node.faults,
-            (interface.clone(), Family::V4, vrid),
-            child.span(),
-            what,
-            help,
-        );
+    if let (Some(interface), Some(family)) = (interface, family) {
+        let what = || {
+            format!(
+                "virtual router {} of {family} is on {interface} already",
+                vrid.get()
+            )
+        };
+        let help = "routers of one family on one interface need different ids";
+        let key = (interface.clone(), family, vrid);
+        scene.identities.claim(node.faults, key, child.span(), what, help);
     }
     Some(vrid)
 }
 
-fn version(value: &KdlValue) -> Result<Version, Wrong> {
+/// How many addresses an advert can list: one byte counts them, and IPv6 fills an Ethernet frame before that.
+const fn room(family: Option<Family>, auth: Option<&Auth>) -> usize {
+    let trailer = match auth {
+        Some(Auth::Hmac(_)) => 28,
+        Some(Auth::Pass(_) | Auth::None) | None => 0,
+    };
+    match family {
+        Some(Family::V6) => (1500 - 40 - 8 - trailer) / 16,
+        Some(Family::V4) | None => 255,
+    }
+}
+
+/// Faults for `preempt #false` beside what it takes the sense from.
+fn may_never_move(
+    node: Node<'_>,
+    preempt: Option<Preempt>,
+    priority: Option<Priority>,
+    track: Option<&Track>,
+) {
+    let (Some(child), Some(Preempt::Never)) = (node.child("preempt"), preempt) else {
+        return;
+    };
+    if priority == Some(Priority::OWNER) {
+        child.fault(
+            "priority 255 owns the addresses and always takes them back (R-6.1-1)",
+            "take `preempt #false` out, or write a priority of 254 or less",
+        );
+        return;
+    }
+    let weighted = track.map(Track::weighted).unwrap_or_default();
+    if !weighted.is_empty() {
+        let names: Vec<_> = weighted.iter().take(3).map(|item| item.what.clone()).collect();
+        let more = if weighted.len() > 3 { ", …" } else { "" };
+        child.fault(
+            format!(
+                "with `preempt #false` the weight of {}{more} never acts: nobody takes over from a living master, \
+                 however low its priority",
+                names.join(", ")
+            ),
+            "leave the weight out, then a failure makes the node unfit and the addresses move; or write `preempt #true`",
+        );
+    }
+}
+
+fn version(value: &KdlValue, family: Option<Family>) -> Result<Version, Wrong> {
     match value::whole(2..=3)(value)? {
+        2 if family == Some(Family::V6) => wrong(
+            "VRRP version 2 has no IPv6",
+            "write 3: the first virtual address is IPv6",
+        ),
         2 => Ok(Version::V2),
         _ => Ok(Version::V3),
     }
 }
 
 fn advert(value: &KdlValue, version: Version) -> Result<AdvertInterval, Wrong> {
-    let interval = value::duration(Duration::ZERO..=Duration::from_secs(3600))(value)?;
+    let interval = value::duration(Duration::ZERO..=HOUR)(value)?;
     AdvertInterval::from_duration(interval, version).map_err(|error| out_of_rule(show(interval), error))
 }
 
@@ -180,11 +265,7 @@ fn out_of_rule(what: impl std::fmt::Display, InvalidId(rule): InvalidId) -> Wron
 fn preempt(node: Node<'_>) -> Option<Preempt> {
     node.leaf(1..=1, &["delay"]);
     let preempts = node.first(value::truth);
-    let delay = node.prop(
-        "delay",
-        Duration::ZERO,
-        value::duration(Duration::ZERO..=Duration::from_secs(3600)),
-    );
+    let delay = node.prop("delay", Duration::ZERO, value::duration(Duration::ZERO..=HOUR));
     match (preempts?, node.props("delay").next()) {
         (true, _) => delay.map(Preempt::After),
         (false, None) => Some(Preempt::Never),
@@ -198,6 +279,7 @@ fn preempt(node: Node<'_>) -> Option<Preempt> {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
 const ONCE: &[&str] = &[
     "interface",
     "virtual-router-id",
@@ -206,5 +288,17 @@ const ONCE: &[&str] = &[
     "advert-interval",
     "auth",
     "preempt",
+    "accept",
+    "startup-delay",
+    "down-timer-adverts",
+    "virtual-mac",
+    "unicast",
+    "garp",
     "track",
+];
+const MANY: &[&str] = &[
+    "virtual-address",
+    "virtual-address-excluded",
+    "virtual-route",
+    "virtual-rule",
 ];

@@ -1,4 +1,4 @@
-//! What a `vrrp` block may refer to, and what only one of them may have.
+//! What a `vrrp` block may refer to, what only one of them may have, and what its lines must know of it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,6 +12,33 @@ use crate::ids::{CheckName, Family, IfName, ServiceName, Vrid};
 pub(crate) struct Scene<'a> {
     pub(crate) services: &'a BTreeMap<ServiceName, Option<ServiceConfig>>,
     pub(crate) checks: &'a BTreeMap<CheckName, Option<CheckConfig>>,
-    pub(crate) addresses: Claims<IpAddr>,
+    /// Virtual addresses; link-local ones with their link.
+    pub(crate) addresses: Claims<(IpAddr, Option<IfName>)>,
     pub(crate) identities: Claims<(IfName, Family, Vrid)>,
+    /// Destination, table and metric of each route.
+    pub(crate) routes: Claims<(IpAddr, u8, u32, Option<u32>)>,
+    pub(crate) rules: Claims<RuleKey>,
+}
+
+/// All that tells a rule from others: family, from, to, iif, oif, fwmark, table and priority.
+pub(crate) type RuleKey = (
+    Family,
+    Option<(IpAddr, u8)>,
+    Option<(IpAddr, u8)>,
+    Option<IfName>,
+    Option<IfName>,
+    Option<u32>,
+    u32,
+    u32,
+);
+
+/// What the lines of one `vrrp` block must know of it; `None` for what is at fault.
+#[derive(Clone, Copy)]
+pub(crate) struct Home<'a> {
+    /// Family of its first virtual address.
+    pub(crate) family: Option<Family>,
+    /// Its interface.
+    pub(crate) interface: Option<&'a IfName>,
+    /// Where its addresses live: the interface, or the device with the virtual MAC.
+    pub(crate) device: Option<&'a IfName>,
 }

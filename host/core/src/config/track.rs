@@ -29,16 +29,56 @@ pub struct Tracked<N> {
     pub reverse: bool,
 }
 
+/// Something that changes the priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighted {
+    /// What it is: `check port-80`.
+    pub what: String,
+    /// What it weighs.
+    pub weight: Weight,
+    /// Whether the sign of its term flips.
+    pub reverse: bool,
+}
+
+impl Weighted {
+    /// What it adds to the priority.
+    pub const fn term(&self, good: bool) -> i32 {
+        let term = self.weight.term(good);
+        if self.reverse { -term } else { term }
+    }
+}
+
+impl Track {
+    /// Everything that changes the priority, in the order of services, checks, interfaces.
+    pub fn weighted(&self) -> Vec<Weighted> {
+        let services = self.services.iter().map(|service| service.weighted("service"));
+        let checks = self.checks.iter().map(|check| check.weighted("check"));
+        let interfaces = self
+            .interfaces
+            .iter()
+            .map(|interface| interface.weighted("interface"));
+        services.chain(checks).chain(interfaces).flatten().collect()
+    }
+}
+
+impl<N: std::fmt::Display> Tracked<N> {
+    pub(crate) fn weighted(&self, word: &str) -> Option<Weighted> {
+        Some(Weighted {
+            what: format!("{word} {}", self.name),
+            weight: self.weight?,
+            reverse: self.reverse,
+        })
+    }
+}
+
 /// Reads a `track` block.
 pub(crate) fn parse(block: Node<'_>, own: Option<&IfName>, scene: &Scene<'_>) -> Option<Track> {
     block.block(0..=0, &[], &["service", "check", "interface"]);
-    let services = tracked(block, "service", &[], |value| {
+    let services = tracked(block, "service", |value| {
         value::known(value, scene.services, "service")
     });
-    let checks = tracked(block, "check", &["weight"], |value| {
-        value::known(value, scene.checks, "check")
-    });
-    let interfaces = tracked(block, "interface", &["weight"], |value| match value::id(value)? {
+    let checks = tracked(block, "check", |value| value::known(value, scene.checks, "check"));
+    let interfaces = tracked(block, "interface", |value| match value::id(value)? {
         name if Some(&name) == own => wrong(
             format!("\"{name}\" is the router's own interface"),
             "take it out: it is always tracked",
@@ -61,28 +101,29 @@ pub(crate) fn parse(block: Node<'_>, own: Option<&IfName>, scene: &Scene<'_>) ->
     })
 }
 
-/// All lines with this word: names, each tracked once, and the weight of their line.
+/// All lines with this word: names, each tracked once, and the weight and sense of their line.
 fn tracked<N: Ord + Clone>(
     block: Node<'_>,
     word: &'static str,
-    props: &[&str],
     read: impl Fn(&KdlValue) -> Result<N, Wrong>,
 ) -> Option<Vec<Tracked<N>>> {
     let mut seen = Claims::default();
     let mut tracked = Vec::new();
     for line in block.children(word) {
-        line.leaf(1..=usize::MAX, props);
+        line.leaf(1..=usize::MAX, &["weight", "reverse"]);
         let weight = line.prop("weight", Some(None), |value| value::weight(value).map(Some));
+        let reverse = line.prop("reverse", false, value::truth);
         for value in line.args() {
             let name = value.read(&read);
             if let Some(name) = &name {
                 let what = || format!("this {word} is tracked already");
                 seen.claim(value.faults, name.clone(), value.span, what, "track it once");
             }
-            tracked.push(name.zip(weight).map(|(name, weight)| Tracked {
+            let sense = weight.zip(reverse);
+            tracked.push(name.zip(sense).map(|(name, (weight, reverse))| Tracked {
                 name,
                 weight,
-                reverse: false,
+                reverse,
             }));
         }
     }

@@ -1,4 +1,4 @@
-//! What a configuration refers to outside itself: interfaces and plugins.
+//! What a configuration refers to outside itself: interfaces, those of virtual MACs too, and plugins.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ impl Config {
         routers
             .flat_map(|router| {
                 let tracked = router.track.interfaces.iter().map(|tracked| &tracked.name);
-                router.devices().chain(tracked)
+                let routes = router.routes.iter().filter_map(|route| route.dev.as_ref());
+                router.devices().chain(tracked).chain(routes)
             })
             .cloned()
             .collect()

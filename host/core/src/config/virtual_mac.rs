@@ -1,5 +1,7 @@
 //! `virtual-mac #true`: the device that carries the virtual MAC of one router, named after its interface.
 
+use crate::config::node::Node;
+use crate::config::value;
 use crate::ids::{Family, IfName, InvalidId, Mac, Vrid};
 
 /// A device with the virtual MAC address (R-7.3-1).
@@ -29,6 +31,29 @@ impl VirtualMac {
             mac: Mac([0x00, 0x00, 0x5e, 0x00, kind, vrid.get()]),
         })
     }
+}
+
+/// Reads `virtual-mac #true`; `None` after a fault.
+pub(crate) fn parse(
+    node: Node<'_>,
+    family: Option<Family>,
+    vrid: Option<Vrid>,
+    interface: Option<&IfName>,
+) -> Option<Option<VirtualMac>> {
+    let Some(child) = node.child("virtual-mac") else {
+        return Some(None);
+    };
+    if !child.only(value::truth)? {
+        return Some(None);
+    }
+    if node.child("unicast").is_some() {
+        child.fault(
+            "`virtual-mac #true` and `unicast` do not go together: adverts to peers have this node's own MAC",
+            "take one of them out; a network without multicast passes no foreign MAC either",
+        );
+        return None;
+    }
+    VirtualMac::new(family?, vrid?, interface?).ok().map(Some)
 }
 
 /// At most eight characters: the name, or its first two and a hash of it.
