@@ -1,17 +1,17 @@
 //! The loop: wait, feed the engine, carry out its commands, set the alarm. Nothing here waits for anything else.
 
+pub(crate) mod network;
 mod reload;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use futures_util::future::select_all;
 use standfast_core::config::file::Config;
 use standfast_core::engine::Engine;
-use standfast_core::event::{Event, Link, Packet};
+use standfast_core::event::{Event, Packet};
 use standfast_core::ids::IfName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -19,20 +19,21 @@ use tokio::time::{Interval, interval};
 
 use crate::alarm::{Alarm, now};
 use crate::control::server::{Asked, listen};
+use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
-use crate::effects::{Hands, work_on_addresses};
+use crate::effects::{Hands, tell_answers};
 use crate::journal::Journal;
-use crate::net::addresses::Addresses;
-use crate::net::links::{LinkState, Links};
+use crate::net::keeper::{Job, Keeper};
+use crate::net::links::Links;
 use crate::net::packet_socket::PacketSocket;
-use crate::net::vrrp_socket::VrrpSocket;
 use crate::plugin_files::Look;
+use crate::sockets::Sockets;
 use crate::status_code::{Code, Failure};
 use crate::supervisor::Supervisor;
 use crate::systemd::Systemd;
 use crate::watch::{Change, Watch};
 use crate::worker::Worker;
-use crate::{orphans, plugin_files, process, realtime, start, systemd};
+use crate::{keys, orphans, plugin_files, process, realtime, start, systemd};
 
 /// Events of tasks that may wait for the loop.
 const EVENTS: usize = 1024;
@@ -71,8 +72,9 @@ struct Daemon {
     looks: Sender<Look>,
     systemd: Systemd,
     leaving: bool,
-    /// Interfaces without carrier, whose groups are joined again when they come back.
-    silent: BTreeSet<IfName>,
+    /// Index of each interface when it was last heard of.
+    indices: BTreeMap<IfName, u32>,
+    told_time: ToldTime,
     /// A flood is going on: the sockets are not looked at until then, unless a deadline is due.
     pause: Option<tokio::time::Instant>,
 }
@@ -81,23 +83,26 @@ struct Daemon {
 ///
 /// # Errors
 /// What kept it from starting, with its exit code.
-pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure> {
+pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Failure> {
     process::seal_descriptors().map_err(|e| start::open_failure("descriptors", &e))?;
     let _lock = start::lock(&options.runtime_dir)?;
+    keys::require(&mut config)?;
     start::check_plugins(&config)?;
+    start::check_filter(&config)?;
     let program = start::find_worker(options.worker.clone())?;
     let links = Links::open(config.interfaces())
         .await
         .map_err(|e| start::open_failure("netlink", &e))?;
-    let sockets = start::open_sockets(&config, &links)?;
+    let mut sockets = Sockets::default();
+    sockets.want(&config, &links)?;
     let frames = PacketSocket::open().map_err(|e| start::open_failure("packet socket", &e))?;
-    let kernel = Addresses::open().map_err(|e| start::open_failure("netlink", &e))?;
     orphans::become_subreaper().map_err(|e| start::open_failure("subreaper", &e))?;
 
     let runtime = |error: std::io::Error| Failure::new(Code::Runtime, error.to_string());
     let (event_sender, events) = mpsc::channel(EVENTS);
-    let (address_jobs, jobs) = mpsc::channel(EVENTS);
-    tokio::task::spawn_local(work_on_addresses(kernel, jobs, event_sender.clone()));
+    let answers = tell_answers(event_sender.clone());
+    let keeper = Keeper::start(options.runtime_dir.clone(), answers)
+        .map_err(|e| start::open_failure("netlink", &e))?;
     let (asked_sender, asked) = mpsc::channel(EVENTS);
     let socket = options.runtime_dir.join("control.sock");
     listen(&socket, asked_sender).map_err(|e| start::open_failure(socket.display(), &e))?;
@@ -112,15 +117,20 @@ pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure>
     let hands = Hands {
         sockets,
         frames,
+        virtual_macs: virtual_macs(&config),
         links,
         journal: Journal::new(),
         supervisor: Supervisor::new(service_sender),
         worker: Worker::start(program, options.cache_dir.clone(), event_sender.clone()),
         kinds: BTreeMap::new(),
         askers: BTreeMap::new(),
-        address_jobs,
+        keeper,
         events: event_sender,
     };
+    // Of an earlier life.
+    hands.queue(Job::Keep(needed(&config)));
+    let index = |name: IfName| hands.links.snapshot(&name).map(|link| (name, link.index));
+    let indices = config.interfaces().into_iter().filter_map(index).collect();
     let seed = now().as_nanos();
     let engine = Engine::new(config.clone(), seed, now());
     let mut daemon = Daemon {
@@ -138,12 +148,20 @@ pub(crate) async fn run(options: Options, config: Config) -> Result<(), Failure>
         systemd,
         leaving: false,
         pause: None,
-        silent: BTreeSet::new(),
+        indices,
+        told_time: None,
     };
     daemon.warn_of_missing_folders();
+    daemon.tell_time();
     daemon.tell_links();
     daemon.look_at_plugins(None);
     let ended = daemon.turn(asked).await;
+    let Daemon { hands, events, .. } = daemon;
+    // The keeper does not wait for somebody to hear its answers.
+    drop(events);
+    if !hands.keeper.finish() {
+        tracing::warn!("not everything was put back in time; the next start goes on with it");
+    }
     // What remains of the socket would only mislead.
     let _ = std::fs::remove_file(socket);
     ended
@@ -166,7 +184,7 @@ impl Daemon {
                 .set(self.engine.poll_timeout(now()).map(|(at, _)| at))
                 .map_err(runtime)?;
             tokio::select! {
-                () = any_readable(&self.hands.sockets), if self.pause.is_none() => {}
+                () = self.hands.sockets.readable(), if self.pause.is_none() => {}
                 () = until(self.pause) => self.pause = None,
                 rung = alarm.ring() => rung.map_err(runtime)?,
                 Some(event) = self.events.recv() => self.engine.handle(event, now()),
@@ -193,6 +211,8 @@ impl Daemon {
                 _ = status_line.tick() => {
                     self.systemd.status(&self.engine.status(now()));
                     self.watch_missing_folders();
+                    self.tell_time();
+                    self.hands.sockets.retry(&self.hands.links);
                 }
             }
             // Late is not now: what has queued is read before any deadline is acted on (S10).
@@ -225,7 +245,7 @@ impl Daemon {
     /// Bounded, so that a flood cannot keep the alarm from being heard. `true`: there may be more.
     fn read_packets(&mut self) -> bool {
         let mut more = false;
-        for (interface, socket) in &mut self.hands.sockets {
+        for (interface, socket) in self.hands.sockets.iter_mut() {
             let mut room = PACKETS_PER_TURN;
             // Errors of a link that went down are told by netlink.
             while let Some(received) = (room > 0).then(|| socket.try_recv().ok().flatten()).flatten() {
@@ -242,53 +262,6 @@ impl Daemon {
             more |= room == 0;
         }
         more
-    }
-
-    fn tell_links(&mut self) {
-        for interface in self.config.interfaces() {
-            let link = self.hands.links.snapshot(&interface).map(link_of);
-            self.engine.handle(Event::Link { interface, link }, now());
-        }
-    }
-
-    fn on_links(&mut self, changes: std::io::Result<Vec<(IfName, Option<LinkState>)>>) {
-        let changes = match changes {
-            Ok(changes) => changes,
-            Err(error) => {
-                tracing::warn!("netlink: {error}");
-                return;
-            }
-        };
-        for (interface, state) in changes {
-            if let Some(state) = &state
-                && let Err(error) = self.keep_listening(&interface, state)
-            {
-                tracing::warn!(%interface, "adverts cannot be received: {error}");
-            }
-            self.engine.handle(
-                Event::Link {
-                    interface,
-                    link: state.map(link_of),
-                },
-                now(),
-            );
-        }
-    }
-
-    /// A link that came back joins the group again; an interface that was made anew needs a new socket.
-    fn keep_listening(&mut self, interface: &IfName, state: &LinkState) -> std::io::Result<()> {
-        let Some(socket) = self.hands.sockets.get_mut(interface) else {
-            return Ok(());
-        };
-        if socket.index() != state.index {
-            *socket = VrrpSocket::open(interface, state.index)?;
-        }
-        if !state.carrier {
-            self.silent.insert(interface.clone());
-        } else if self.silent.remove(interface) {
-            socket.rejoin()?;
-        }
-        Ok(())
     }
 
     fn warn_of_missing_folders(&self) {
@@ -351,14 +324,6 @@ impl Signals {
     }
 }
 
-async fn any_readable(sockets: &BTreeMap<IfName, VrrpSocket>) {
-    if sockets.is_empty() {
-        std::future::pending::<()>().await;
-    }
-    // An error is met again, and handled, when the socket is read.
-    let _ = select_all(sockets.values().map(|socket| Box::pin(socket.readable()))).await;
-}
-
 async fn until(moment: Option<tokio::time::Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
@@ -372,13 +337,5 @@ async fn tick(interval: Option<&mut Interval>) {
             interval.tick().await;
         }
         None => std::future::pending().await,
-    }
-}
-
-fn link_of(state: LinkState) -> Link {
-    Link {
-        up: state.up,
-        carrier: state.carrier,
-        addresses: state.addresses.iter().map(|address| address.address).collect(),
     }
 }

@@ -1,48 +1,46 @@
 //! Commands become deeds: the only file that acts, and the hands' answers become events.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use standfast_core::command::Command;
-use standfast_core::config::router::VirtualAddress;
 use standfast_core::config::service::ServiceKind;
+use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::event::Event;
-use standfast_core::ids::{IfName, RouterName, ServiceName};
+use standfast_core::ids::{Family, IfName, Mac, RouterName, ServiceName};
 use standfast_core::plugin::channel::ToWorker;
 use standfast_core::vrrp::addresses::Step;
 use standfast_core::wire::arp::gratuitous;
+use standfast_core::wire::frame;
+use standfast_core::wire::neighbour::unsolicited;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::alarm::now;
 use crate::journal::Journal;
-use crate::net::addresses::Addresses;
+use crate::net::keeper::{Answer, Job, Keeper};
 use crate::net::links::Links;
 use crate::net::packet_socket::PacketSocket;
-use crate::net::vrrp_socket::VrrpSocket;
+use crate::sockets::Sockets;
 use crate::supervisor::Supervisor;
 use crate::worker::Worker;
 
 /// Everything that acts.
 pub(crate) struct Hands {
-    pub(crate) sockets: BTreeMap<IfName, VrrpSocket>,
+    pub(crate) sockets: Sockets,
     pub(crate) frames: PacketSocket,
     pub(crate) links: Links,
+    /// Devices with virtual MACs, by name: what is announced on one goes out of the interface below.
+    pub(crate) virtual_macs: BTreeMap<IfName, VirtualMac>,
     pub(crate) journal: Journal,
     pub(crate) supervisor: Supervisor,
     pub(crate) worker: Worker,
     pub(crate) kinds: BTreeMap<ServiceName, ServiceKind>,
     /// Operators who wait, by ticket.
     pub(crate) askers: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
-    pub(crate) address_jobs: mpsc::Sender<AddressJob>,
+    pub(crate) keeper: Keeper,
     pub(crate) events: mpsc::Sender<Event>,
-}
-
-/// Addresses to be put on or taken off, each on the interface with this index.
-#[derive(Debug)]
-pub(crate) struct AddressJob {
-    router: RouterName,
-    step: Step,
-    addresses: Vec<(Option<u32>, VirtualAddress)>,
 }
 
 impl Hands {
@@ -54,19 +52,26 @@ impl Hands {
                 interface,
                 source,
                 destination,
+                ttl,
+                mac,
                 bytes,
             } => {
-                let sent = self
-                    .sockets
-                    .get_mut(&interface)
-                    .map(|s| s.send(source, destination, &bytes));
-                if !matches!(sent, Some(Ok(()))) {
-                    tracing::trace!(%router, ?sent, "advert not sent");
+                let from = (source, mac);
+                if let Err(error) = self.send_advert(&interface, from, destination, ttl, &bytes) {
+                    tracing::trace!(%router, "advert not sent: {error}");
                     self.tell(Event::SendFailed { router });
                 }
             }
-            Command::AddAddresses { router, addresses } => self.queue(router, Step::Add, addresses),
-            Command::RemoveAddresses { router, addresses } => self.queue(router, Step::Remove, addresses),
+            Command::AddAddresses { router, holdings } => self.queue(Job::Add { router, holdings }),
+            Command::RemoveAddresses {
+                router,
+                holdings,
+                forever,
+            } => self.queue(Job::Remove {
+                router,
+                holdings,
+                forever,
+            }),
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),
@@ -101,37 +106,72 @@ impl Hands {
         false
     }
 
-    fn queue(&self, router: RouterName, step: Step, addresses: Vec<VirtualAddress>) {
-        let with_index =
-            |address: VirtualAddress| (self.links.snapshot(&address.dev).map(|link| link.index), address);
-        let addresses = addresses.into_iter().map(with_index).collect();
-        if let Err(error) = self.address_jobs.try_send(AddressJob {
-            router,
-            step,
-            addresses,
-        }) {
-            let router = match error {
-                mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job) => job.router,
-            };
-            let result = Err("too many changes wait for the kernel".into());
-            self.tell(Event::AddressesDone { router, step, result });
+    /// From a virtual MAC as a whole frame, so that the device which has it need not be up. To a peer never so: only
+    /// the kernel knows the MAC of the next hop.
+    fn send_advert(
+        &mut self,
+        interface: &IfName,
+        (source, mac): (IpAddr, Option<Mac>),
+        destination: IpAddr,
+        ttl: u8,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        // Who cannot hear must not speak.
+        let Some(socket) = self.sockets.get_mut(interface, Family::of(source)) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let Some(frame) = mac.and_then(|mac| frame::advert(mac, source, destination, ttl, bytes)) else {
+            return socket.send(source, destination, ttl, bytes);
+        };
+        socket.sends_from(source);
+        match self.frames.send(socket.index(), &frame) {
+            // Longer than a frame: the kernel can make fragments, though not from another MAC.
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                socket.send(source, destination, ttl, bytes)
+            }
+            sent => sent,
+        }
+    }
+
+    /// Hands a job to the keeper; one that does not fit is answered at once.
+    pub(crate) fn queue(&self, job: Job) {
+        let result = Err("too many changes wait for the kernel".into());
+        match self.keeper.queue(job).map_err(|job| *job) {
+            Ok(()) | Err(Job::Prepare { .. } | Job::Keep(_)) => {}
+            Err(Job::Add { router, .. }) => self.tell(done(router, Step::Add, result)),
+            Err(Job::Remove { router, .. }) => self.tell(done(router, Step::Remove, result)),
         }
     }
 
     /// Copies outer, addresses inner, as keepalived does (keepalived.md 2.6).
-    fn announce(&self, addresses: &[(IfName, std::net::Ipv4Addr)], repeat: u32) {
+    fn announce(&self, addresses: &[(IfName, IpAddr)], repeat: u32) {
         let frames: Vec<_> = addresses
             .iter()
             .filter_map(|(dev, address)| {
-                let link = self.links.snapshot(dev)?;
-                Some((link.index, gratuitous(link.mac, *address)))
+                let (index, mac) = self.way_out(dev)?;
+                let frame = match address {
+                    IpAddr::V4(address) => gratuitous(mac.0, *address).to_vec(),
+                    IpAddr::V6(address) => unsolicited(mac, *address),
+                };
+                Some((index, frame))
             })
             .collect();
         for _ in 0..repeat {
             for (index, frame) in &frames {
                 if let Err(error) = self.frames.send(*index, frame) {
-                    tracing::debug!(index, "gratuitous ARP not sent: {error}");
+                    tracing::debug!(index, "announcement not sent: {error}");
                 }
+            }
+        }
+    }
+
+    /// Where frames for addresses on this device leave, and the MAC that they come from.
+    fn way_out(&self, dev: &IfName) -> Option<(u32, Mac)> {
+        match self.virtual_macs.get(dev) {
+            Some(device) => Some((self.links.snapshot(&device.parent)?.index, device.mac)),
+            None => {
+                let link = self.links.snapshot(dev)?;
+                Some((link.index, Mac(link.mac)))
             }
         }
     }
@@ -143,60 +183,23 @@ impl Hands {
     }
 }
 
-/// Carries address jobs out, one after the other, in order.
-pub(crate) async fn work_on_addresses(
-    kernel: Addresses,
-    mut jobs: mpsc::Receiver<AddressJob>,
-    events: mpsc::Sender<Event>,
-) {
-    while let Some(AddressJob {
-        router,
-        step,
-        addresses,
-    }) = jobs.recv().await
-    {
-        let result = change(&kernel, step, addresses).await;
+/// What the keeper does with its answers; called on its thread.
+pub(crate) fn tell_answers(events: mpsc::Sender<Event>) -> impl Fn(Answer) {
+    move |answer| {
+        let Answer {
+            router,
+            added,
+            result,
+        } = answer;
+        let step = if added { Step::Add } else { Step::Remove };
         if let Err(error) = &result {
             tracing::warn!(%router, ?step, "addresses: {error}");
         }
-        if events
-            .send(Event::AddressesDone { router, step, result })
-            .await
-            .is_err()
-        {
-            return;
-        }
+        // At the end nobody listens any more.
+        let _ = events.blocking_send(done(router, step, result));
     }
 }
 
-/// All addresses are tried; the first fault is told.
-async fn change(
-    kernel: &Addresses,
-    step: Step,
-    addresses: Vec<(Option<u32>, VirtualAddress)>,
-) -> Result<(), String> {
-    let mut by_device: BTreeMap<Option<u32>, Vec<VirtualAddress>> = BTreeMap::new();
-    for (index, address) in addresses {
-        by_device.entry(index).or_default().push(address);
-    }
-    let mut first_fault = Ok(());
-    for (index, addresses) in by_device {
-        let result = match (index, step) {
-            (Some(index), Step::Add) => kernel
-                .add_all(index, &addresses, None)
-                .await
-                .map_err(|error| error.to_string()),
-            (Some(index), Step::Remove) => kernel
-                .remove_all(index, &addresses)
-                .await
-                .map_err(|error| error.to_string()),
-            (None, Step::Add) => Err(addresses.first().map_or_else(String::new, |address| {
-                format!("interface {} does not exist", address.dev)
-            })),
-            // With the interface its addresses are gone.
-            (None, Step::Remove) => Ok(()),
-        };
-        first_fault = first_fault.and(result);
-    }
-    first_fault
+fn done(router: RouterName, step: Step, result: Result<(), String>) -> Event {
+    Event::AddressesDone { router, step, result }
 }

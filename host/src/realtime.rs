@@ -10,7 +10,7 @@ const PRIORITY: libc::c_int = 10;
 /// Asks for both; returns a line for each that was refused. Neither is needed to run.
 pub(crate) fn request() -> Vec<String> {
     let mut refused = Vec::new();
-    if let Err(error) = set_fifo() {
+    if let Err(error) = set_fifo(PRIORITY) {
         refused.push(format!(
             "no real-time priority ({error}): under full load adverts may be late; \
              grant CAP_SYS_NICE, or use intervals of 1s and more"
@@ -24,10 +24,15 @@ pub(crate) fn request() -> Vec<String> {
     refused
 }
 
+/// The same for a thread that works for the loop: just below it. The loop has said it if this is refused.
+pub(crate) fn follow() {
+    let _ = set_fifo(PRIORITY - 1);
+}
+
 #[allow(unsafe_code, reason = "no crate in use wraps sched_setscheduler")]
-fn set_fifo() -> io::Result<()> {
+fn set_fifo(priority: libc::c_int) -> io::Result<()> {
     let parameters = libc::sched_param {
-        sched_priority: PRIORITY,
+        sched_priority: priority,
     };
     // Children and later threads start as ordinary ones: nginx must not inherit this.
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;

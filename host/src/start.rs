@@ -1,16 +1,15 @@
 //! Everything that must be there before the loop turns: each thing missing is one clear line and its exit code.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 use standfast_core::config::file::Config;
-use standfast_core::ids::IfName;
 
-use crate::net::links::Links;
-use crate::net::vrrp_socket::VrrpSocket;
+use crate::daemon::network::drops_packets;
+use crate::keys;
+use crate::net::filter::{MEND, find_nft};
 use crate::plugin_files;
 use crate::status_code::{Code, Failure};
 
@@ -23,7 +22,15 @@ pub(crate) fn read_config(path: &Path) -> Result<Config, miette::Report> {
             path.display()
         )
     })?;
-    Config::parse(&path.display().to_string(), &text).map_err(miette::Report::new)
+    let mut config = Config::parse(&path.display().to_string(), &text).map_err(miette::Report::new)?;
+    // Keys that we may not read, or that are not there, are missed by who needs them.
+    let wrong = keys::fill(&mut config)
+        .into_iter()
+        .find(|fault| fault.code == Code::Config);
+    match wrong {
+        Some(fault) => Err(miette::miette!("{}", fault.message)),
+        None => Ok(config),
+    }
 }
 
 /// Makes the runtime directory and takes its lock; held until dropped.
@@ -80,28 +87,16 @@ pub(crate) fn check_plugins(config: &Config) -> Result<(), Failure> {
     ))
 }
 
-/// Opens a socket on every interface that adverts use.
-pub(crate) fn open_sockets(config: &Config, links: &Links) -> Result<BTreeMap<IfName, VrrpSocket>, Failure> {
-    let missing: Vec<_> = config
-        .interfaces()
-        .into_iter()
-        .filter(|name| links.snapshot(name).is_none())
-        .collect();
-    if let Some(name) = missing.first() {
-        return Err(Failure::new(
+/// Who drops packets to virtual addresses needs a program for it.
+pub(crate) fn check_filter(config: &Config) -> Result<(), Failure> {
+    let filtered = config.routers.values().find(|router| drops_packets(router));
+    match filtered {
+        Some(router) if find_nft().is_none() => Err(Failure::new(
             Code::Environment,
-            format!("interface {name} does not exist; `ip link` lists those that do"),
-        ));
+            format!("vrrp {}: {MEND}", router.name),
+        )),
+        Some(_) | None => Ok(()),
     }
-    let mut sockets = BTreeMap::new();
-    for name in config.vrrp_interfaces() {
-        let Some(link) = links.snapshot(&name) else {
-            continue;
-        };
-        let socket = VrrpSocket::open(&name, link.index).map_err(|error| open_failure(&name, &error))?;
-        sockets.insert(name, socket);
-    }
-    Ok(sockets)
 }
 
 /// Finds the worker's program: named, beside us, or where the package puts it.

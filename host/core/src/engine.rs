@@ -8,7 +8,9 @@ mod leaving;
 mod plugins;
 mod reload;
 mod router;
+mod sending;
 mod view;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -29,6 +31,8 @@ use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
 use crate::time::Instant;
 use crate::vrrp::addresses::Meddling;
+use crate::vrrp::foreign::Foreigners;
+use crate::vrrp::replay::Clock;
 use crate::wire::advert::peek_vrid;
 
 /// The brain of one node. After each `handle`, drain `poll_command`, then arm `poll_timeout`.
@@ -62,6 +66,10 @@ pub struct Engine {
     judged: Instant,
     reload_error: Option<String>,
     unknown_vrid: u64,
+    /// Who sent them.
+    foreign: Foreigners,
+    /// What the wall clock reads.
+    clock: Clock,
 }
 
 impl Engine {
@@ -98,6 +106,8 @@ impl Engine {
             judged: now,
             reload_error: None,
             unknown_vrid: 0,
+            foreign: Foreigners::default(),
+            clock: Clock::default(),
         };
         engine.adopt(config, now);
         engine
@@ -109,7 +119,7 @@ impl Engine {
         match event {
             Event::Packet(packet) => return self.on_packet(&packet, now),
             Event::Tick => self.tick(judges, now),
-            Event::WallClock(_) => {}
+            Event::WallClock(unix_nanos) => self.clock.set(unix_nanos, now),
             Event::AddressesDone { router, step, result } => {
                 self.with_router(&router, now, |router, deeds| {
                     router.on_addresses(step, result, now, deeds)
@@ -282,6 +292,9 @@ impl Engine {
         // R-7.1-6
         let Some(name) = name else {
             self.unknown_vrid += 1;
+            if let Some(vrid) = vrid {
+                self.foreign.heard(&packet.interface, vrid, packet.source, now);
+            }
             return;
         };
         let was_master = self.is_master(&name);

@@ -6,7 +6,13 @@
 //! | what an advert does | `vrrp/hearing.rs` |
 //! | how long until | `vrrp/timing.rs` |
 //! | who moves together | `engine/groups.rs` |
-//! | which packets count | `vrrp/accept.rs` |
+//! | which packets count, and why one does not | `vrrp/accept.rs`, `vrrp/rejection.rs` |
+//! | who else speaks on a virtual router | `vrrp/peers.rs`, of others `vrrp/foreign.rs` |
+//! | who else is master | `vrrp/rivals.rs` |
+//! | which checksum form is sent | `vrrp/checksum_forms.rs` |
+//! | when gratuitous ARP goes out | `vrrp/announcer.rs` |
+//! | what is put on the wire | `engine/sending.rs` |
+//! | how adverts are hashed, and replays told | `wire/hmac.rs`, `vrrp/replay.rs` |
 //! | what a packet looks like | `wire/advert.rs` |
 //! | when the addresses are put back | `vrrp/addresses.rs` |
 //! | when a check runs and what its verdict does | `health/check.rs` |
@@ -18,7 +24,7 @@
 //! | when a hook is told | `hooks.rs` |
 //! | a config word | `config/<block>.rs` |
 //! | what changes on reload | `engine/reload.rs` |
-//! | what an operator sees | `status.rs`, `engine/view.rs` |
+//! | what an operator sees | `status.rs`, `engine/view.rs`, `engine/why.rs` |
 //! | how it all hangs together | `engine.rs` |
 
 #![warn(missing_docs)]

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Vrid, VrrpState};
+use crate::ids::{Family, Vrid, VrrpState};
 use crate::plugin::call::Status;
 
 /// Version of this schema; grows when a field changes its meaning or goes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// State of a whole node at one moment. Ages are milliseconds before that moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,8 @@ pub struct Snapshot {
     pub schema: u32,
     /// Node name.
     pub node: String,
-    /// Whether nothing needs an operator: no router in FAULT, no check down, no service in trouble, no plugin refused.
+    /// Whether nothing needs an operator: no router in FAULT, no alarm, no check down, no service in trouble, no plugin
+    /// refused.
     pub healthy: bool,
     /// Age of the daemon.
     pub uptime_ms: u64,
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub reload_error: Option<String>,
     /// Packets of protocol 112 that belong to no router here.
     pub unknown_vrid: u64,
+    /// Who sent them, the newest few.
+    pub foreign: Vec<ForeignStatus>,
     /// Packets of protocol 112 dropped before anyone could call them adverts: too long, or an IP header that
     /// contradicts itself. The hands count them.
     pub malformed: u64,
@@ -55,8 +58,16 @@ pub struct RouterStatus {
     pub interface: String,
     /// Virtual router identifier.
     pub vrid: Vrid,
+    /// Family of its adverts.
+    pub family: Family,
     /// Protocol version.
     pub version: u8,
+    /// `multicast` or `unicast`.
+    pub transport: String,
+    /// The virtual MAC and its device, if it has one: `00:00:5e:00:01:33 v4.51.eth1`.
+    pub virtual_mac: Option<String>,
+    /// The sync group that it moves with.
+    pub group: Option<String>,
     /// Configured priority.
     pub priority: u8,
     /// Priority with weights.
@@ -65,6 +76,10 @@ pub struct RouterStatus {
     pub reasons: Vec<String>,
     /// Virtual addresses as `address/prefix`.
     pub addresses: Vec<String>,
+    /// Addresses that come and go with them but are not advertised, as `address/prefix`.
+    pub excluded: Vec<String>,
+    /// Routes and rules that come and go with them.
+    pub routes: Vec<String>,
     /// Whether the kernel has confirmed all of them.
     pub addresses_present: bool,
     /// What went wrong with them last.
@@ -75,6 +90,12 @@ pub struct RouterStatus {
     pub master_priority: Option<u8>,
     /// Time until the armed timer (advert or Master_Down) fires.
     pub timer_ms: Option<u64>,
+    /// Version 3 over IPv4: the checksum form that is sent: `pseudo-header`, `message-only` or `both`.
+    pub checksum: Option<String>,
+    /// What an operator should look at: rivals, and peers that are alive but not understood.
+    pub alarms: Vec<String>,
+    /// Everyone who was heard on this VRID.
+    pub peers: Vec<PeerStatus>,
     /// Counters.
     pub counters: Counters,
 }
@@ -94,7 +115,7 @@ pub struct Counters {
     pub priority_zero_received: u64,
     /// Priority 0 sent.
     pub priority_zero_sent: u64,
-    /// TTL was not 255.
+    /// TTL was not 255, or not what the unicast peer may have.
     pub ttl_errors: u64,
     /// Checksum wrong in both forms.
     pub checksum_errors: u64,
@@ -104,16 +125,82 @@ pub struct Counters {
     pub type_errors: u64,
     /// Too short or too long.
     pub length_errors: u64,
-    /// Interval zero, or unequal in version 2.
+    /// Interval zero, or unequal (version 3 counts and accepts).
     pub interval_errors: u64,
-    /// No address, or another list (version 3 counts and accepts).
+    /// No address, or another list (counted and accepted).
     pub address_list_errors: u64,
-    /// Authentication type or password differs.
-    pub auth_errors: u64,
+    /// Version 2: authentication of an unknown type.
+    pub invalid_auth_type: u64,
+    /// Version 2: authentication of another type than configured.
+    pub auth_type_mismatch: u64,
+    /// Version 2: another password.
+    pub auth_failure: u64,
+    /// No keyed hash, and one is asked for.
+    pub hmac_missing: u64,
+    /// Keyed hash of an unknown kind.
+    pub hmac_malformed: u64,
+    /// Keyed hash made with a key that is not configured.
+    pub hmac_unknown_key: u64,
+    /// Keyed hash is wrong.
+    pub hmac_wrong: u64,
+    /// Keyed hash with a number that was used before.
+    pub hmac_replayed: u64,
+    /// Keyed hash with a time stamp outside the window.
+    pub hmac_stale: u64,
+    /// Unicast, from someone who is no peer.
+    pub peer_errors: u64,
+    /// Multicast where unicast is spoken, or the other way round.
+    pub transport_errors: u64,
     /// Adverts that could not be sent.
     pub send_errors: u64,
     /// Own virtual addresses restored after someone removed them.
     pub addresses_restored: u64,
+}
+
+/// One speaker on the VRID of a router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Where its adverts come from.
+    pub address: String,
+    /// Why its last advert did not count; `None`: it did.
+    pub rejected: Option<String>,
+    /// Its priority.
+    pub priority: u8,
+    /// Its protocol version.
+    pub version: u8,
+    /// Its interval; `None`: not a legal one.
+    pub interval_ms: Option<u64>,
+    /// Version 3: its interval is not ours.
+    pub interval_differs: bool,
+    /// Version 3 over IPv4: the checksum form that it sends.
+    pub checksum: Option<String>,
+    /// Id of the key that its keyed hash is made with, if it carries one.
+    pub hmac_key: Option<u8>,
+    /// The addresses that it advertises, if they are not ours.
+    pub other_addresses: Option<Vec<String>>,
+    /// Age of its last advert.
+    pub heard_ms: u64,
+    /// Adverts that counted.
+    pub adverts_accepted: u64,
+    /// Adverts that did not.
+    pub adverts_rejected: u64,
+}
+
+/// One speaker of a VRID that nobody has configured here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForeignStatus {
+    /// Where it was heard.
+    pub interface: String,
+    /// Its family.
+    pub family: Family,
+    /// Its virtual router.
+    pub vrid: Vrid,
+    /// Where its adverts come from.
+    pub address: String,
+    /// Age of its last advert.
+    pub heard_ms: u64,
+    /// How many there were.
+    pub adverts: u64,
 }
 
 /// One check.

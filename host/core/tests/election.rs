@@ -265,11 +265,12 @@ fn version_2_drops_another_interval_and_another_password() {
     assert_eq!(
         (
             counters.interval_errors,
-            counters.auth_errors,
+            counters.auth_type_mismatch,
+            counters.auth_failure,
             counters.version_errors,
             counters.adverts_received
         ),
-        (1, 2, 1, 0)
+        (1, 1, 1, 1, 0)
     );
 }
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::Status;
-use standfast_core::status::{CheckStatus, RouterStatus, Snapshot};
+use standfast_core::status::{CheckStatus, PeerStatus, RouterStatus, Snapshot};
+use standfast_core::time::human;
 
 /// Whether to use colours.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,7 @@ pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
         line(&mut out, format_args!("reload refused: {error}"));
     }
     routers(&mut out, snapshot, paint);
+    peers(&mut out, snapshot, paint);
     services(&mut out, snapshot, paint);
     checks(&mut out, snapshot, paint);
     rest(&mut out, snapshot, paint);
@@ -54,7 +56,8 @@ fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             Cell::plain(human(router.since_ms)),
             Cell::plain(priority(router)),
             Cell::plain(format!("{} vrid {}", router.interface, router.vrid.get())),
-            Cell::plain(router.addresses.join(" ")),
+            Cell::plain(speech(router)),
+            Cell::plain(held(router)),
             Cell::plain(&router.cause),
         ]
     });
@@ -64,11 +67,16 @@ fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
         "SINCE",
         "PRIORITY",
         "WHERE",
+        "SPEAKS",
         "ADDRESSES",
         "WHY",
     ];
     table(out, &head, rows.collect(), paint);
     for router in &snapshot.routers {
+        for alarm in &router.alarms {
+            let word = paint.word("ALARM", Colour::Bad);
+            line(out, format_args!("  {}: {word} {alarm}", router.name));
+        }
         for reason in &router.reasons {
             line(out, format_args!("  {}: {reason}", router.name));
         }
@@ -76,6 +84,55 @@ fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             line(out, format_args!("  {}: addresses: {error}", router.name));
         }
     }
+}
+
+/// Everyone heard: on the VRIDs of this node, and on others.
+fn peers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
+    let known = snapshot.routers.iter().flat_map(|router| {
+        let peers = router.peers.iter();
+        peers.map(|peer| peer_row(&router.name, peer))
+    });
+    let foreign = snapshot.foreign.iter().map(|foreign| {
+        vec![
+            Cell::plain(&foreign.address),
+            Cell::plain(format!("{} vrid {}", foreign.interface, foreign.vrid.get())),
+            Cell::plain("-"),
+            Cell::plain(format!("{} ago", human(foreign.heard_ms))),
+            Cell::plain("-"),
+            Cell::plain("-"),
+            Cell::plain("-"),
+            Cell("nobody here has this VRID".into(), Some(Colour::Doubt)),
+        ]
+    });
+    let head = [
+        "PEER", "ROUTER", "PRIORITY", "HEARD", "VERSION", "INTERVAL", "CHECKSUM", "VERDICT",
+    ];
+    table(out, &head, known.chain(foreign).collect(), paint);
+}
+
+fn peer_row(router: &str, peer: &PeerStatus) -> Vec<Cell> {
+    let (verdict, colour) = match (&peer.rejected, &peer.other_addresses) {
+        (Some(why), _) => (format!("rejected: {why}"), Colour::Bad),
+        (None, Some(others)) => (
+            format!("accepted, but advertises {}", others.join(" ")),
+            Colour::Doubt,
+        ),
+        (None, None) => ("accepted".into(), Colour::Good),
+    };
+    let differs = if peer.interval_differs { " (not ours)" } else { "" };
+    let interval = peer
+        .interval_ms
+        .map_or_else(|| "-".into(), |millis| format!("{}{differs}", human(millis)));
+    vec![
+        Cell::plain(&peer.address),
+        Cell::plain(router),
+        Cell::plain(peer.priority),
+        Cell::plain(format!("{} ago", human(peer.heard_ms))),
+        Cell::plain(peer.version),
+        Cell::plain(interval),
+        Cell::plain(peer.checksum.as_deref().unwrap_or("-")),
+        Cell(verdict, Some(colour)),
+    ]
 }
 
 fn services(out: &mut String, snapshot: &Snapshot, paint: Paint) {
@@ -248,19 +305,34 @@ fn priority(router: &RouterStatus) -> String {
     }
 }
 
+/// `IPv4 v3 multicast, pseudo-header`.
+fn speech(router: &RouterStatus) -> String {
+    let mut text = format!("{} v{} {}", router.family, router.version, router.transport);
+    for extra in [&router.checksum, &router.virtual_mac].into_iter().flatten() {
+        text.push_str(", ");
+        text.push_str(extra);
+    }
+    if let Some(group) = &router.group {
+        text.push_str(", group ");
+        text.push_str(group);
+    }
+    text
+}
+
+fn held(router: &RouterStatus) -> String {
+    let mut text = [router.addresses.as_slice(), router.excluded.as_slice()]
+        .concat()
+        .join(" ");
+    match router.routes.len() {
+        0 => {}
+        1 => text.push_str(" and 1 route or rule"),
+        more => text.push_str(&format!(" and {more} routes and rules")),
+    }
+    text
+}
+
 fn weight(check: &CheckStatus) -> String {
     check
         .weight
         .map_or_else(|| "hard".into(), |weight| format!("{weight:+}"))
-}
-
-fn human(millis: u64) -> String {
-    let seconds = millis / 1000;
-    match seconds {
-        0 => format!("{millis}ms"),
-        1..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{}d{}h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
 }

@@ -11,9 +11,11 @@ use tokio::sync::oneshot;
 use crate::alarm::now;
 use crate::control::server::Told;
 use crate::daemon::Daemon;
+use crate::daemon::network::{needed, virtual_macs};
 use crate::daemon::requests::answer;
-use crate::start;
+use crate::net::keeper::Job;
 use crate::watch::Watch;
+use crate::{keys, start};
 
 /// What reading the file again gave, and who asked for it.
 pub(super) struct Reread {
@@ -30,9 +32,12 @@ impl Daemon {
         tokio::task::spawn_blocking(move || {
             let result = start::read_config(&path)
                 .map_err(|report| report_lines(&report))
-                .and_then(|config| match start::check_plugins(&config) {
-                    Ok(()) => Ok(config),
-                    Err(failure) => Err(failure.message),
+                .and_then(|mut config| {
+                    keys::require(&mut config)
+                        .and_then(|()| start::check_plugins(&config))
+                        .and_then(|()| start::check_filter(&config))
+                        .map(|()| config)
+                        .map_err(|failure| failure.message)
                 });
             let _ = done.blocking_send(Reread { result, asker });
         });
@@ -65,25 +70,20 @@ impl Daemon {
         let mut interfaces = config.interfaces();
         interfaces.extend(self.config.interfaces());
         self.hands.links.watch(interfaces);
-        let opened = match start::open_sockets(&config, &self.hands.links) {
-            Ok(opened) => opened,
-            Err(failure) => {
-                self.hands.links.watch(self.config.interfaces());
-                return Err(failure.message);
-            }
-        };
+        if let Err(failure) = self.hands.sockets.want(&config, &self.hands.links) {
+            self.hands.links.watch(self.config.interfaces());
+            return Err(failure.message);
+        }
         self.watch = watch;
         self.warn_of_missing_folders();
-        // Sockets that are open stay: their queues hold what peers say just now.
-        for (name, socket) in opened {
-            self.hands.sockets.entry(name).or_insert(socket);
-        }
-        let wanted = config.vrrp_interfaces();
+        self.hands.virtual_macs.extend(virtual_macs(&config));
         self.config = config.clone();
         self.engine.handle(Event::Reload(Box::new(config)), now());
         // Goodbyes of routers that are gone leave before their sockets close.
         self.act();
-        self.hands.sockets.retain(|name, _| wanted.contains(name));
+        self.hands.sockets.settle(&self.config);
+        self.hands.virtual_macs = virtual_macs(&self.config);
+        self.hands.queue(Job::Keep(needed(&self.config)));
         self.hands.links.watch(self.config.interfaces());
         self.tell_links();
         self.look_at_plugins(None);

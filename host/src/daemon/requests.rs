@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use crate::alarm::now;
 use crate::control::server::{Asked, Told};
 use crate::daemon::Daemon;
-use crate::net::vrrp_socket::VrrpSocket;
 
 impl Daemon {
     pub(super) fn on_request(&mut self, asked: Asked) {
@@ -27,8 +26,7 @@ impl Daemon {
         match request {
             Request::Status {} => {
                 let mut snapshot = Box::new(self.engine.status(now()));
-                let dropped = self.hands.sockets.values().map(VrrpSocket::dropped);
-                snapshot.malformed = dropped.map(|dropped| dropped.oversized + dropped.malformed).sum();
+                snapshot.malformed = self.hands.sockets.malformed();
                 answer(reply, Ok(Answer::Status { snapshot }));
             }
             Request::Why { name } => answer(reply, self.why(&name)),

@@ -1,158 +1,60 @@
-//! Puts virtual addresses on interfaces and takes them off, through rtnetlink.
+//! Virtual addresses as requests to the kernel.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{
-    AddressAttribute, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::libc;
-use rtnetlink::Handle;
-use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
-use standfast_core::config::router::{Scope, VirtualAddress};
-use tokio::task::JoinHandle;
+use standfast_core::config::virtual_address::{Scope, VirtualAddress};
 
 use crate::net::route_message::OURS;
+use crate::net::route_socket::Request;
 
-/// Why an address could not be added or removed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AddressError {
-    /// No CAP_NET_ADMIN.
-    #[error("{address}: changing addresses needs CAP_NET_ADMIN (run as root, or grant it in the unit)")]
-    Permission {
-        /// The address.
-        address: Ipv4Addr,
-    },
-    /// The interface is gone.
-    #[error("{address}: there is no interface with index {index} any more")]
-    NoInterface {
-        /// The address.
-        address: Ipv4Addr,
-        /// The index it was for.
-        index: u32,
-    },
-    /// The kernel said no in another way.
-    #[error("{address}: the kernel refused: {source}")]
-    Refused {
-        /// The address.
-        address: Ipv4Addr,
-        /// What it said.
-        source: io::Error,
-    },
-    /// The netlink connection has ended.
-    #[error("the netlink connection has ended")]
-    Closed,
-}
-
-/// Changes addresses. Requests are carried out in the order in which they are made.
-#[derive(Clone, Debug)]
-pub(crate) struct Addresses {
-    handle: Handle,
-    connection: Arc<JoinHandle<()>>,
-}
-
-impl Addresses {
-    /// Connects; a small task of the current runtime serves the connection.
-    ///
-    /// # Errors
-    /// Netlink is not to be had.
-    pub(crate) fn open() -> io::Result<Self> {
-        let (connection, handle, _news) = rtnetlink::new_connection()?;
-        Ok(Self {
-            handle,
-            connection: Arc::new(tokio::spawn(connection)),
-        })
-    }
-
-    /// Puts all the addresses on the interface with this index in order, without waiting for one before the next is
-    /// asked for. One that is there already is fine.
-    ///
-    /// With a `lease` the kernel takes them away by itself after that time, to the second, unless they are added again
-    /// before: adding renews. Without one they stay.
-    ///
-    /// # Errors
-    /// The first one that failed; the others have been tried all the same.
-    pub(crate) async fn add_all(
-        &self,
-        index: u32,
-        addresses: &[VirtualAddress],
-        lease: Option<Duration>,
-    ) -> Result<(), AddressError> {
-        let kind = if lease.is_some() {
-            NLM_F_REPLACE
-        } else {
-            NLM_F_EXCL
-        };
-        let requests = addresses.iter().map(|address| {
-            let message = RouteNetlinkMessage::NewAddress(add_message(index, address, lease));
-            (address.address, request(message, NLM_F_CREATE | kind))
-        });
-        self.perform(index, requests, libc::EEXIST).await
-    }
-
-    /// Takes all the addresses off, in order. One that is not there is fine.
-    ///
-    /// # Errors
-    /// The first one that failed; the others have been tried all the same.
-    pub(crate) async fn remove_all(
-        &self,
-        index: u32,
-        addresses: &[VirtualAddress],
-    ) -> Result<(), AddressError> {
-        let requests = addresses.iter().map(|address| {
-            let message = RouteNetlinkMessage::DelAddress(which_message(index, address));
-            (address.address, request(message, 0))
-        });
-        self.perform(index, requests, libc::EADDRNOTAVAIL).await
-    }
-
-    async fn perform(
-        &self,
-        index: u32,
-        requests: impl Iterator<Item = (Ipv4Addr, NetlinkMessage<RouteNetlinkMessage>)>,
-        fine: i32,
-    ) -> Result<(), AddressError> {
-        let mut handle = self.handle.clone();
-        let mut pending = Vec::new();
-        for (address, message) in requests {
-            let answers = handle.request(message).map_err(|_| AddressError::Closed)?;
-            pending.push((address, answers));
-        }
-        let mut result = Ok(());
-        for (address, mut answers) in pending {
-            // An acknowledgement ends the answers, and so does the end of the connection.
-            let answer = match answers.next().await.as_ref().and_then(errno) {
-                None if self.connection.is_finished() => Err(AddressError::Closed),
-                Some(errno) if errno != fine => Err(explain(address, index, errno)),
-                None | Some(_) => Ok(()),
-            };
-            result = result.and(answer);
-        }
-        result
+/// Puts an address on the interface with this index. One that is there already is fine.
+///
+/// With a `lease` the kernel takes it away by itself after that time, to the second, unless it is added again
+/// before: adding renews. Without one it stays.
+pub(crate) fn add(index: u32, address: &VirtualAddress, lease: Option<Duration>) -> Request {
+    let kind = if lease.is_some() {
+        NLM_F_REPLACE
+    } else {
+        NLM_F_EXCL
+    };
+    Request {
+        what: address.address.to_string(),
+        message: RouteNetlinkMessage::NewAddress(add_message(index, address, lease)),
+        flags: NLM_F_CREATE | kind,
+        fine: &[libc::EEXIST],
     }
 }
 
-fn request(message: RouteNetlinkMessage, flags: u16) -> NetlinkMessage<RouteNetlinkMessage> {
-    let mut request = NetlinkMessage::from(message);
-    request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-    request
+/// Takes an address off. One that is not there is fine, and so is an interface that is gone: they went together.
+pub(crate) fn remove(index: u32, address: &VirtualAddress) -> Request {
+    Request {
+        what: address.address.to_string(),
+        message: RouteNetlinkMessage::DelAddress(which_message(index, address)),
+        flags: 0,
+        fine: &[libc::EADDRNOTAVAIL, libc::ENODEV],
+    }
 }
 
 /// Which address it is: all that the kernel needs to find it.
 fn which_message(index: u32, address: &VirtualAddress) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.prefix_len = address.prefix;
+    message.header.family = match address.address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let (other_end, prefix) = address.peer.unwrap_or((address.address, address.prefix));
+    message.header.prefix_len = prefix;
     message.header.index = index;
     message.attributes = vec![
-        AddressAttribute::Local(IpAddr::V4(address.address)),
-        AddressAttribute::Address(IpAddr::V4(address.address)),
+        AddressAttribute::Local(address.address),
+        AddressAttribute::Address(other_end),
     ];
     message
 }
@@ -168,33 +70,110 @@ fn add_message(index: u32, address: &VirtualAddress, lease: Option<Duration>) ->
     attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(OURS)));
     attributes.extend(address.broadcast.map(AddressAttribute::Broadcast));
     attributes.extend(address.label.clone().map(AddressAttribute::Label));
-    if let Some(lease) = lease {
-        // Zero seconds would be refused, and all ones means for ever.
-        let seconds = lease.as_secs().clamp(1, u64::from(u32::MAX) - 1);
+    let mut flags = AddressFlags::empty();
+    if address.address.is_ipv6() && address.nodad {
+        flags |= AddressFlags::Nodad;
+    }
+    if address.noprefixroute {
+        flags |= AddressFlags::Noprefixroute;
+    }
+    if !flags.is_empty() {
+        attributes.push(AddressAttribute::Flags(flags));
+    }
+    if lease.is_some() || address.preferred.is_some() {
+        // Zero seconds of life would be refused.
+        let valid = seconds(lease).max(1);
         let mut lifetime = CacheInfo::default();
-        lifetime.ifa_valid = u32::try_from(seconds).unwrap_or(u32::MAX);
-        lifetime.ifa_preferred = lifetime.ifa_valid;
+        lifetime.ifa_valid = valid;
+        lifetime.ifa_preferred = seconds(address.preferred).min(valid);
         attributes.push(AddressAttribute::CacheInfo(lifetime));
     }
     message
 }
 
-/// The errno of an answer; `None`: no error.
-fn errno(answer: &NetlinkMessage<RouteNetlinkMessage>) -> Option<i32> {
-    if let NetlinkPayload::Error(error) = &answer.payload {
-        error.code.map(|code| code.get().saturating_abs())
-    } else {
-        None
-    }
+/// Whole seconds as the kernel counts them; all ones means for ever.
+fn seconds(time: Option<Duration>) -> u32 {
+    time.map_or(u32::MAX, |time| {
+        u32::try_from(time.as_secs())
+            .unwrap_or(u32::MAX)
+            .min(u32::MAX - 1)
+    })
 }
 
-fn explain(address: Ipv4Addr, index: u32, errno: i32) -> AddressError {
-    match errno {
-        libc::EPERM => AddressError::Permission { address },
-        libc::ENODEV => AddressError::NoInterface { address, index },
-        _ => AddressError::Refused {
-            address,
-            source: io::Error::from_raw_os_error(errno),
-        },
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str, prefix: u8) -> VirtualAddress {
+        VirtualAddress {
+            address: text.parse().unwrap(),
+            prefix,
+            dev: "eth1".parse().unwrap(),
+            label: None,
+            broadcast: None,
+            scope: Scope::Global,
+            peer: None,
+            noprefixroute: false,
+            nodad: true,
+            preferred: None,
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_skips_duplicate_detection_unless_told_not_to() {
+        let flags = |address: &VirtualAddress| {
+            let attributes = add_message(3, address, None).attributes;
+            attributes.into_iter().find_map(|attribute| {
+                if let AddressAttribute::Flags(flags) = attribute {
+                    Some(flags)
+                } else {
+                    None
+                }
+            })
+        };
+        let mut vip = address("2001:db8::10", 64);
+        assert_eq!(flags(&vip), Some(AddressFlags::Nodad));
+        vip.nodad = false;
+        assert_eq!(flags(&vip), None);
+        vip.noprefixroute = true;
+        assert_eq!(flags(&vip), Some(AddressFlags::Noprefixroute));
+        assert_eq!(flags(&address("192.0.2.10", 24)), None);
+    }
+
+    #[test]
+    fn a_preference_of_zero_is_for_ever_valid_and_a_lease_limits_both() {
+        let life = |address: &VirtualAddress, lease| {
+            let attributes = add_message(3, address, lease).attributes;
+            attributes.into_iter().find_map(|attribute| {
+                if let AddressAttribute::CacheInfo(life) = attribute {
+                    Some((life.ifa_valid, life.ifa_preferred))
+                } else {
+                    None
+                }
+            })
+        };
+        let mut vip = address("192.0.2.10", 24);
+        assert_eq!(life(&vip, None), None);
+        assert_eq!(life(&vip, Some(Duration::from_secs(9))), Some((9, 9)));
+        assert_eq!(life(&vip, Some(Duration::ZERO)), Some((1, 1)));
+        vip.preferred = Some(Duration::ZERO);
+        assert_eq!(life(&vip, None), Some((u32::MAX, 0)));
+        assert_eq!(life(&vip, Some(Duration::MAX)), Some((u32::MAX - 1, 0)));
+    }
+
+    #[test]
+    fn the_other_end_and_its_prefix_say_which_address_it_is() {
+        let mut vip = address("192.0.2.10", 24);
+        let other: IpAddr = "192.0.2.11".parse().unwrap();
+        vip.peer = Some((other, 32));
+        let message = which_message(3, &vip);
+        assert_eq!(message.header.prefix_len, 32);
+        assert_eq!(
+            message.attributes,
+            [
+                AddressAttribute::Local(vip.address),
+                AddressAttribute::Address(other)
+            ]
+        );
     }
 }

@@ -1,9 +1,10 @@
-//! What the kernel says about interfaces and their IPv4 addresses: the whole state, at first and at each change.
+//! What the kernel says about interfaces and their addresses: the whole state, at first and at each change.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -12,7 +13,6 @@ use nix::sys::socket::{
     AddressFamily as SocketFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind,
     getsockname, recvfrom, send, setsockopt, socket, sockopt,
 };
-use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
 use standfast_core::ids::IfName;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -33,7 +33,7 @@ pub(crate) struct LinkState {
     pub(crate) carrier: bool,
     /// Hardware address; zeros where there is none.
     pub(crate) mac: [u8; 6],
-    /// IPv4 addresses in the kernel's order.
+    /// Addresses of both families in the kernel's order.
     pub(crate) addresses: Vec<LinkAddress>,
 }
 
@@ -234,7 +234,7 @@ impl Links {
         match dump.stage {
             Stage::Links => {
                 let mut message = AddressMessage::default();
-                message.header.family = AddressFamily::Inet;
+                message.header.family = AddressFamily::Unspec;
                 self.request(RouteNetlinkMessage::GetAddress(message))?;
                 dump.stage = Stage::Addresses;
                 self.dump = Some(dump);
@@ -334,7 +334,8 @@ fn is_same(one: &LinkAddress, other: &LinkAddress) -> bool {
 }
 
 const KERNEL: u32 = 0;
-const GROUPS: u32 = group(libc::RTNLGRP_LINK) | group(libc::RTNLGRP_IPV4_IFADDR);
+const GROUPS: u32 =
+    group(libc::RTNLGRP_LINK) | group(libc::RTNLGRP_IPV4_IFADDR) | group(libc::RTNLGRP_IPV6_IFADDR);
 /// The kernel sends dumps in parts of at most 32 KiB, and single news are smaller.
 const DATAGRAM: usize = 64 * 1024;
 const RECEIVE_BUFFER: usize = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Link-layer frames out of any interface: gratuitous ARP. Receives nothing.
+//! Link-layer frames out of any interface: announcements, and adverts from virtual MACs. Receives nothing.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -20,6 +20,7 @@ impl PacketSocket {
         // Without a protocol the kernel puts nothing into its queue.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
+        socket.set_priority(PRIORITY_INTERACTIVE)?;
         Ok(Self(socket))
     }
 
@@ -34,9 +35,11 @@ impl PacketSocket {
     )]
     pub(crate) fn send(&self, index: u32, frame: &[u8]) -> io::Result<()> {
         let fd: RawFd = self.0.as_raw_fd();
+        let kind = frame.get(12..14).and_then(|kind| kind.first_chunk()).copied();
         let to = libc::sockaddr_ll {
             sll_family: u16::try_from(libc::AF_PACKET).map_err(|_| Errno::EAFNOSUPPORT)?,
-            sll_protocol: ETHERTYPE_ARP.to_be(),
+            // Sent as it stands in the frame, in network order.
+            sll_protocol: u16::from_ne_bytes(kind.ok_or(Errno::EINVAL)?),
             sll_ifindex: libc::c_int::try_from(index).map_err(|_| Errno::ENODEV)?,
             sll_hatype: 0,
             sll_pkttype: 0,
@@ -60,4 +63,5 @@ impl PacketSocket {
     }
 }
 
-const ETHERTYPE_ARP: u16 = 0x0806;
+/// The highest that the kernel gives without CAP_NET_ADMIN: ahead of bulk data in the default queue.
+const PRIORITY_INTERACTIVE: u32 = 6;

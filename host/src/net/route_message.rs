@@ -3,28 +3,29 @@
 //! Reads headers and attributes with the netlink crates, but only the attributes it needs: a newer kernel's
 //! unknown or changed attribute cannot cost us the message.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use netlink_packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlaBuffer, NlasIterator};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressHeader, AddressHeaderFlags};
 use netlink_packet_route::link::{LinkFlags, LinkHeader};
 use nix::libc;
-use rtnetlink::packet_core::{
-    NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlaBuffer, NlasIterator,
-};
 
-/// Marks addresses as ours (IFA_PROTO, `ip -details address` shows it as `proto`): the number of VRRP.
+/// Marks addresses, routes and rules as ours (`ip -details address` and `ip route` show it as `proto`): the number of
+/// VRRP.
 pub(crate) const OURS: u8 = 112;
 
-/// An IPv4 address on an interface.
+/// An address on an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LinkAddress {
     /// The address.
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     /// Prefix length.
     pub(crate) prefix: u8,
-    /// Not the first one of its subnet: the kernel does not choose it as a source.
+    /// IPv4: not the first one of its subnet: the kernel does not choose it as a source.
     pub(crate) secondary: bool,
+    /// IPv6: neither being checked for duplicates nor found to be one.
+    pub(crate) usable: bool,
     /// Label; the kernel gives the interface's name to an address without one.
     pub(crate) label: Option<String>,
     /// Added by standfast, this run or an earlier one. Always `false` before Linux 5.18.
@@ -160,15 +161,18 @@ fn link(payload: &[u8]) -> Option<Fact> {
 
 fn address(payload: &[u8]) -> Option<(u32, LinkAddress)> {
     let header = AddressHeader::parse(payload).ok()?;
-    if header.family != AddressFamily::Inet {
+    let ipv6 = header.family == AddressFamily::Inet6;
+    if !ipv6 && header.family != AddressFamily::Inet {
         return None;
     }
     let (mut local, mut remote, mut label, mut ours) = (None, None, None, false);
+    // The header has room for the first eight flags, and these are among them.
+    let checked = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
     for attribute in attributes(payload, size_of::<libc::ifaddrmsg>())? {
         match attribute.kind() {
-            libc::IFA_LOCAL => local = ipv4(attribute.value()),
+            libc::IFA_LOCAL => local = ip(attribute.value()),
             // On a point-to-point link this is the other end; without IFA_LOCAL it is ours.
-            libc::IFA_ADDRESS => remote = ipv4(attribute.value()),
+            libc::IFA_ADDRESS => remote = ip(attribute.value()),
             libc::IFA_LABEL => label = text(attribute.value()),
             IFA_PROTO => ours = attribute.value() == [OURS],
             _ => {}
@@ -177,7 +181,9 @@ fn address(payload: &[u8]) -> Option<(u32, LinkAddress)> {
     let address = LinkAddress {
         address: local.or(remote)?,
         prefix: header.prefix_len,
-        secondary: header.flags.contains(AddressHeaderFlags::Secondary),
+        // The same bit says "temporary" in IPv6.
+        secondary: !ipv6 && header.flags.contains(AddressHeaderFlags::Secondary),
+        usable: !ipv6 || !header.flags.intersects(checked),
         label,
         ours,
     };
@@ -189,11 +195,9 @@ fn attributes(payload: &[u8], header: usize) -> Option<impl Iterator<Item = NlaB
     Some(NlasIterator::new(payload.get(header..)?).map_while(Result::ok))
 }
 
-fn ipv4(value: &[u8]) -> Option<Ipv4Addr> {
-    value
-        .try_into()
-        .ok()
-        .map(|octets: [u8; 4]| Ipv4Addr::from(octets))
+fn ip(value: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from)).ok()
 }
 
 /// A C string: up to its zero byte, and UTF-8 or nothing.
@@ -254,7 +258,7 @@ mod tests {
             &[2, 24, 1, 0, 2, 0, 0, 0],
             &[(libc::IFA_LOCAL, &[10, 0, 0, 1]), (IFA_PROTO, &[112])],
         ));
-        let (address, label) = (Ipv4Addr::new(10, 0, 0, 1), None);
+        let (address, label) = (IpAddr::from([10, 0, 0, 1]), None);
         let expected = [
             Fact::Link {
                 index: 2,
@@ -269,6 +273,7 @@ mod tests {
                     address,
                     prefix: 24,
                     secondary: true,
+                    usable: true,
                     label,
                     ours: true,
                 },
@@ -278,5 +283,25 @@ mod tests {
         for cut in 0..datagram.len() {
             assert!(facts(&datagram[..cut]).len() < 2, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn an_ipv6_address_counts_when_it_has_been_checked() {
+        let own: IpAddr = "fe80::1".parse().unwrap();
+        let IpAddr::V6(octets) = own else { unreachable!() };
+        let told = |flags: u8| {
+            let body = [10, 64, flags, 253, 2, 0, 0, 0];
+            let datagram = message(libc::RTM_NEWADDR, &body, &[(libc::IFA_ADDRESS, &octets.octets())]);
+            let Fact::Address { index: 2, address } = facts(&datagram).remove(0) else {
+                panic!("it is an address");
+            };
+            (address.address == own, address.usable)
+        };
+        const PERMANENT: u8 = 0x80;
+        const TENTATIVE: u8 = 0x40;
+        const FAILED: u8 = 0x08;
+        assert_eq!(told(PERMANENT), (true, true));
+        assert_eq!(told(PERMANENT | TENTATIVE), (true, false));
+        assert_eq!(told(PERMANENT | FAILED), (true, false));
     }
 }

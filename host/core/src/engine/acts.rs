@@ -8,6 +8,7 @@ use crate::ids::{CheckName, RouterName, ServiceName, VrrpState};
 use crate::plugin::call::NotifyEvent;
 use crate::service::machine::{Action as ServiceAction, Machine as Service};
 use crate::time::Instant;
+use crate::vrrp::voice::News;
 
 impl Engine {
     /// Lets a router act, and carries out what it wants.
@@ -21,6 +22,7 @@ impl Engine {
             return;
         };
         let mut deeds = Deeds::default();
+        router.clock = self.clock;
         act(router, &mut deeds);
         let priority = router.machine.priority().get();
         self.due.set(name, router.deadline().map(|(at, _)| at));
@@ -51,6 +53,9 @@ impl Engine {
                 message: change.cause,
                 warning: change.to == VrrpState::Fault,
             }));
+        }
+        for News { message, warning } in deeds.news {
+            self.record("vrrp", name.as_str(), message, warning, now);
         }
     }
 

@@ -3,19 +3,21 @@
 use std::net::IpAddr;
 
 use crate::command::{Command, Holdings};
-use crate::config::auth::Auth;
 use crate::config::router::RouterConfig;
-use crate::config::unicast::Transport;
 use crate::config::virtual_address::VirtualAddress;
 use crate::event::Packet;
 use crate::ids::{Priority, VrrpState};
 use crate::status::Counters;
 use crate::time::Instant;
-use crate::vrrp::accept::{accept, reject};
+use crate::vrrp::accept::{Accepted, Arrival, judge};
 use crate::vrrp::addresses::{Addresses, Listed, Meddling, Step};
-use crate::vrrp::announcer::{Announcer, REPEAT};
+use crate::vrrp::announcer::Announcer;
 use crate::vrrp::machine::{Action, Machine, Standing};
-use crate::wire::advert::{Advert, ChecksumForm, group};
+use crate::vrrp::peers::Peers;
+use crate::vrrp::replay::{Clock, Numbers};
+use crate::vrrp::rivals::{Claim, Own, Rivals};
+use crate::vrrp::voice::{News, Voice};
+use crate::wire::advert::{Advert, glimpse};
 
 /// A state change, for the record and the hooks.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Move {
 pub(crate) struct Deeds {
     pub(crate) commands: Vec<Command>,
     pub(crate) moves: Vec<Move>,
+    /// What there is to tell of its neighbours.
+    pub(crate) news: Vec<News>,
 }
 
 /// One virtual router.
@@ -39,6 +43,13 @@ pub(crate) struct Router {
     pub(crate) machine: Machine,
     pub(crate) addresses: Addresses,
     pub(crate) announcer: Announcer,
+    pub(crate) peers: Peers,
+    pub(crate) rivals: Rivals,
+    /// Numbers of keyed hashes, own and heard.
+    pub(crate) numbers: Numbers,
+    /// What the wall clock reads; the engine sets it.
+    pub(crate) clock: Clock,
+    pub(crate) voice: Voice,
     pub(crate) counters: Counters,
     /// What changes its priority or fitness just now.
     pub(crate) reasons: Vec<String>,
@@ -52,6 +63,11 @@ impl Router {
             machine,
             addresses: Addresses::default(),
             announcer: Announcer::default(),
+            peers: Peers::default(),
+            rivals: Rivals::default(),
+            numbers: Numbers::default(),
+            clock: Clock::default(),
+            voice: Voice::default(),
             counters: Counters::default(),
             reasons: Vec::new(),
         }
@@ -63,23 +79,62 @@ impl Router {
         self.take(step, deeds);
     }
 
-    /// A packet for this VRID on this interface.
+    /// A packet for this VRID on this interface. A rejected one moves a counter and what is known of its sender.
     pub(crate) fn on_packet(&mut self, packet: &Packet, now: Instant, deeds: &mut Deeds) {
-        if !ttl_is_right(&self.config.transport, packet) {
-            // R-5.1.1.3-2, R-5.1.2.3-2, R-7.1-1
-            self.counters.ttl_errors += 1;
+        // S7: an own frame that comes back has no effect.
+        if self.machine.primary() == Some(packet.source) {
             return;
         }
-        match Advert::decode(&packet.payload, packet.source, packet.destination) {
-            Err(error) => reject(error, &mut self.counters),
-            Ok((advert, _form)) => {
-                if accept(&self.config, &advert, &mut self.counters) {
-                    let mut actions = Vec::new();
-                    self.machine.on_advert(packet.source, &advert, now, &mut actions);
-                    self.perform(actions, now, deeds);
-                }
+        let arrival = Arrival {
+            source: packet.source,
+            destination: packet.destination,
+            ttl: packet.ttl,
+            payload: &packet.payload,
+            now,
+            clock: self.clock,
+        };
+        match judge(&self.config, arrival, &mut self.numbers) {
+            Ok(accepted) => self.on_advert(packet.source, &accepted, now, deeds),
+            Err(why) => {
+                *why.counter(&mut self.counters) += 1;
+                let seen = glimpse(&packet.payload, self.config.family);
+                self.peers
+                    .rejected(packet.source, seen, why, now, &mut self.voice);
             }
         }
+        deeds.news.extend(self.voice.take());
+    }
+
+    fn on_advert(&mut self, source: IpAddr, accepted: &Accepted, now: Instant, deeds: &mut Deeds) {
+        let advert = &accepted.advert;
+        let counters = &mut self.counters;
+        counters.adverts_received += 1;
+        counters.priority_zero_received += u64::from(advert.priority == 0);
+        // R-7.1-11, R-7.1-12
+        counters.interval_errors += u64::from(accepted.interval_differs);
+        counters.address_list_errors += u64::from(accepted.addresses_differ);
+        // First: the answer goes out in the form that the sender reads.
+        self.peers.accepted(source, accepted, now, &mut self.voice);
+        let (was_master, sent) = (self.is_master(), self.counters.adverts_sent);
+        let mut actions = Vec::new();
+        self.machine.on_advert(source, advert, now, &mut actions);
+        self.perform(actions, now, deeds);
+        if was_master && self.is_master() && advert.priority > 0 {
+            self.on_worse(source, advert, sent, now);
+        }
+    }
+
+    /// A worse advert at a master.
+    fn on_worse(&mut self, address: IpAddr, advert: &Advert, sent: u64, now: Instant) {
+        let claim = Claim {
+            address,
+            priority: advert.priority,
+            interval: advert.interval,
+        };
+        let slower = advert.interval.max(self.config.interval).duration();
+        let fresh = now < self.machine.since() + slower;
+        self.rivals
+            .heard(claim, Own { sent, fresh }, now, &mut self.voice);
     }
 
     /// Time has passed.
@@ -89,9 +144,10 @@ impl Router {
         self.perform(actions, now, deeds);
         let step = self.addresses.poll(now);
         self.take(step, deeds);
-        if self.announcer.poll(now) && self.addresses.present() {
-            deeds.commands.push(self.announce());
-        }
+        self.announce(now, deeds);
+        self.peers.poll(now, &mut self.voice);
+        self.rivals.poll(now, &mut self.voice);
+        deeds.news.extend(self.voice.take());
     }
 
     /// Fitness or priority may have changed.
@@ -131,8 +187,8 @@ impl Router {
         deeds: &mut Deeds,
     ) {
         if self.addresses.done(step, result, now) {
-            self.announcer.appeared(now);
-            deeds.commands.push(self.announce());
+            self.announcer.appeared(&self.config.garp, now);
+            self.announce(now, deeds);
         }
     }
 
@@ -157,7 +213,9 @@ impl Router {
     pub(crate) fn deadline(&self) -> Option<(Instant, &'static str)> {
         let addresses = self.addresses.deadline().map(|at| (at, "addresses"));
         let announce = self.announcer.deadline().map(|at| (at, "announce"));
-        [self.machine.deadline(), addresses, announce]
+        let peers = self.peers.deadline().map(|at| (at, "peer"));
+        let rivals = self.rivals.deadline().map(|at| (at, "rival"));
+        [self.machine.deadline(), addresses, announce, peers, rivals]
             .into_iter()
             .flatten()
             .min()
@@ -186,7 +244,10 @@ impl Router {
     fn perform(&mut self, actions: Vec<Action>, now: Instant, deeds: &mut Deeds) {
         for action in actions {
             match action {
-                Action::Send(priority) => deeds.commands.extend(self.advert(priority)),
+                Action::Send(priority) => self.send(priority, self.config.interval, now, deeds),
+                Action::LastWord(interval) => {
+                    self.send(self.machine.priority().get(), interval, now, deeds);
+                }
                 Action::Hold => {
                     let step = self.addresses.want(true, now);
                     self.take(step, deeds);
@@ -197,57 +258,23 @@ impl Router {
                     self.take(step, deeds);
                 }
                 Action::Contested => {
-                    if self.addresses.present() && self.announcer.contested(now) {
-                        deeds.commands.push(self.announce());
-                    }
+                    self.announcer.contested(&self.config.garp, now);
+                    self.announce(now, deeds);
                 }
                 Action::Moved { from, to, cause } => {
                     self.counters.became_master += u64::from(to == VrrpState::Master);
-                    self.counters.released_master += u64::from(from == VrrpState::Master);
+                    if from == VrrpState::Master {
+                        self.counters.released_master += 1;
+                        self.rivals.resigned(&mut self.voice);
+                        deeds.news.extend(self.voice.take());
+                    }
+                    if from == VrrpState::Fault {
+                        deeds.commands.extend(self.greeting());
+                    }
                     deeds.moves.push(Move { from, to, cause });
                 }
             }
         }
-    }
-
-    /// An advert with current values (R-7.2-1: never a cached packet), to the group or to each peer.
-    fn advert(&mut self, priority: u8) -> Vec<Command> {
-        let config = &self.config;
-        let Some(primary) = self.machine.primary() else {
-            self.counters.send_errors += 1;
-            return Vec::new();
-        };
-        let advert = Advert {
-            version: config.version,
-            vrid: config.vrid,
-            priority,
-            interval: config.interval,
-            addresses: config.addresses.iter().map(|held| held.address).collect(),
-            auth: match &config.auth {
-                Auth::Pass(pass) => Some(pass.clone()),
-                Auth::None | Auth::Hmac(_) => None,
-            },
-        };
-        let (source, ttl, destinations): (_, _, Vec<IpAddr>) = match &config.transport {
-            Transport::Multicast => (primary, 255, vec![group(config.family)]),
-            Transport::Unicast(unicast) => (
-                primary,
-                unicast.ttl,
-                unicast.peers.iter().map(|peer| peer.address).collect(),
-            ),
-        };
-        self.counters.adverts_sent += 1;
-        self.counters.priority_zero_sent += u64::from(priority == 0);
-        let command = |destination| Command::SendAdvert {
-            router: config.name.clone(),
-            interface: config.interface.clone(),
-            source,
-            destination,
-            ttl,
-            mac: config.virtual_mac.as_ref().map(|device| device.mac),
-            bytes: advert.encode(source, destination, ChecksumForm::PseudoHeader),
-        };
-        destinations.into_iter().map(command).collect()
     }
 
     fn take(&self, step: Option<Step>, deeds: &mut Deeds) {
@@ -264,12 +291,8 @@ impl Router {
         });
     }
 
-    fn announce(&self) -> Command {
-        let on_dev = |address: &VirtualAddress| (address.dev.clone(), address.address);
-        Command::Announce {
-            addresses: self.config.held().map(on_dev).collect(),
-            repeat: REPEAT,
-        }
+    pub(crate) fn is_master(&self) -> bool {
+        self.machine.state() == VrrpState::Master
     }
 }
 
@@ -296,16 +319,4 @@ fn difference(old: &Holdings, new: &Holdings) -> Holdings {
 
 fn left_out<T: Clone + PartialEq>(old: &[T], new: &[T]) -> Vec<T> {
     old.iter().filter(|thing| !new.contains(thing)).cloned().collect()
-}
-
-/// 255, or what the unicast peer may have (a stranger is rejected later, whatever its TTL).
-fn ttl_is_right(transport: &Transport, packet: &Packet) -> bool {
-    match transport {
-        Transport::Multicast => packet.ttl == 255,
-        Transport::Unicast(unicast) => unicast
-            .peers
-            .iter()
-            .find(|peer| peer.address == packet.source)
-            .is_none_or(|peer| peer.ttl.contains(&packet.ttl)),
-    }
 }

@@ -8,7 +8,7 @@ use crate::chance::Chance;
 use crate::config::check::{CheckConfig, OnError};
 use crate::plugin::call::{CallError, CheckOutcome, ErrorClass, Status};
 use crate::status::CheckStatus;
-use crate::time::Instant;
+use crate::time::{Instant, millis};
 
 /// Slots are spread by this much, in thousandths of the interval (C1).
 const JITTER_PERMILLE: u32 = 50;
@@ -371,8 +371,4 @@ fn worker_error() -> CallError {
         class: ErrorClass::Worker,
         message: "the plugin worker is not running".into(),
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

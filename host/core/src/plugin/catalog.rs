@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ids::PluginName;
 use crate::plugin::channel::LoadedPlugin;
 use crate::status::PluginStatus;
-use crate::time::Instant;
+use crate::time::{Instant, millis};
 
 /// A file that is still being written is left alone for so long after its last change.
 const QUIET: Duration = Duration::from_millis(200);
@@ -221,10 +221,7 @@ impl Catalog {
             name: plugin.to_string(),
             path: entry.path.as_ref().map(|path| path.display().to_string()),
             digest: entry.serves().map(str::to_owned),
-            loaded_ms: entry
-                .serving
-                .as_ref()
-                .map(|(_, at)| u64::try_from(now.since(*at).as_millis()).unwrap_or(u64::MAX)),
+            loaded_ms: entry.serving.as_ref().map(|(_, at)| millis(now.since(*at))),
             error: entry.error.clone(),
         };
         self.entries.iter().map(entry_status).collect()

@@ -1,57 +1,130 @@
-//! When gratuitous ARP goes out: a block at once, a second one later, again when another master was heard.
+//! When gratuitous ARP and neighbour advertisements go out: a block at once, a second one later, a refresh now and
+//! then, and again while and after another master was heard.
 
 use std::time::Duration;
 
+use crate::config::garp::Garp;
 use crate::time::Instant;
 
-/// Frames per address and block (keepalived: `garp_master_repeat`).
-pub const REPEAT: u32 = 5;
-/// Second block after this (keepalived: `garp_master_delay`).
-pub const SECOND_BLOCK: Duration = Duration::from_secs(5);
-/// A master that keeps hearing worse adverts announces no more often than this.
-const REPEAT_LIMIT: Duration = Duration::from_secs(1);
+/// A master that keeps hearing worse adverts begins a block no more often than this, and another one this long after
+/// the last of them: the survivor speaks last (L3).
+const CONTENTION: Duration = Duration::from_secs(1);
+
+/// What to send now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Burst {
+    /// All addresses, so many times: copies outside, addresses inside.
+    All(u32),
+    /// The address of this number, once.
+    One(usize),
+}
+
+/// Frames still to be sent, one after the other with pauses.
+#[derive(Clone, Copy, Debug)]
+struct Paced {
+    copies: u32,
+    address: usize,
+    at: Instant,
+}
 
 /// The announcements of one router.
 #[derive(Clone, Debug, Default)]
 pub struct Announcer {
-    second: Option<Instant>,
+    /// A block is due now.
+    block: Option<(Instant, u32)>,
+    /// The second block, of this many copies.
+    second: Option<(Instant, u32)>,
+    /// The block after a contention.
+    settled: Option<(Instant, u32)>,
+    refresh: Option<Instant>,
+    paced: Option<Paced>,
     last: Option<Instant>,
 }
 
 impl Announcer {
     /// The addresses have just appeared: announce now, and once more later.
-    pub fn appeared(&mut self, now: Instant) {
-        self.last = Some(now);
-        self.second = Some(now + SECOND_BLOCK);
+    pub fn appeared(&mut self, garp: &Garp, now: Instant) {
+        self.block = Some((now, garp.repeat));
+        self.second = later(now, garp.delay, garp.repeat);
+        self.refresh = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
     }
 
-    /// A worse master was heard, so neighbours may have learnt its address: whether to announce again now.
-    pub fn contested(&mut self, now: Instant) -> bool {
-        if self.last.is_some_and(|last| now < last + REPEAT_LIMIT) {
-            self.second = Some(now + REPEAT_LIMIT);
-            return false;
+    /// A worse master was heard, so neighbours may have learnt its address: announce again.
+    pub fn contested(&mut self, garp: &Garp, now: Instant) {
+        let copies = garp.lower_priority_repeat;
+        if copies == 0 {
+            return;
         }
-        self.appeared(now);
-        true
+        if self.last.is_none_or(|last| now >= last + CONTENTION) {
+            self.block = Some((now, copies));
+        }
+        self.settled = Some((now + CONTENTION, copies));
+        self.second = later(now, garp.lower_priority_delay, copies);
     }
 
-    /// Whether a block is due.
-    pub fn poll(&mut self, now: Instant) -> bool {
-        let due = self.second.is_some_and(|at| at <= now);
-        if due {
-            self.second = None;
+    /// What is due; ask until there is nothing. `addresses`: how many there are.
+    pub fn poll(&mut self, garp: &Garp, addresses: usize, now: Instant) -> Option<Burst> {
+        let due = |block: &mut Option<(Instant, u32)>| {
+            block.take_if(|(at, _)| *at <= now).map(|(_, copies)| copies)
+        };
+        let mut copies = due(&mut self.block).unwrap_or(0);
+        copies = copies.max(due(&mut self.second).unwrap_or(0));
+        copies = copies.max(due(&mut self.settled).unwrap_or(0));
+        if self.refresh.take_if(|at| *at <= now).is_some() {
+            self.refresh = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
+            copies = copies.max(garp.refresh_repeat);
+        }
+        if copies > 0 {
             self.last = Some(now);
+            if garp.interval == Duration::ZERO {
+                return Some(Burst::All(copies));
+            }
+            self.paced = Some(Paced {
+                copies,
+                address: 0,
+                at: now,
+            });
         }
-        due
+        self.pace(garp, addresses, now)
     }
 
     /// When to ask again.
     pub fn deadline(&self) -> Option<Instant> {
-        self.second
+        let blocks = [self.block, self.second, self.settled];
+        let blocks = blocks.into_iter().flatten().map(|(at, _)| at);
+        let paced = self.paced.map(|paced| paced.at);
+        blocks.chain(self.refresh).chain(paced).min()
     }
 
     /// No longer master.
     pub fn cancel(&mut self) {
-        self.second = None;
+        *self = Self {
+            last: self.last,
+            ..Self::default()
+        };
     }
+
+    /// The next frame of a block with pauses; a late one shifts the rest, so that the pauses stay.
+    fn pace(&mut self, garp: &Garp, addresses: usize, now: Instant) -> Option<Burst> {
+        let paced = self.paced.take_if(|paced| paced.at <= now)?;
+        let Paced { copies, address, .. } = paced;
+        if address >= addresses {
+            return None;
+        }
+        let (copies_left, next) = if address + 1 < addresses {
+            (copies, address + 1)
+        } else {
+            (copies.saturating_sub(1), 0)
+        };
+        self.paced = (copies_left > 0).then(|| Paced {
+            copies: copies_left,
+            address: next,
+            at: now + garp.interval,
+        });
+        Some(Burst::One(address))
+    }
+}
+
+fn later(now: Instant, delay: Duration, copies: u32) -> Option<(Instant, u32)> {
+    (delay > Duration::ZERO && copies > 0).then(|| (now + delay, copies))
 }

@@ -92,8 +92,9 @@ impl Machine {
                 self.learned = advert.interval;
             }
             // One last word lets the survivor of a split hear that there was another master, and announce the
-            // addresses again (L3; keepalived: `vrrp_higher_prio_send_advert`).
-            out.push(Action::Send(self.priority.get()));
+            // addresses again (L3; keepalived: `vrrp_higher_prio_send_advert`). It carries the winner's interval, so
+            // that no other Backup learns one that nobody keeps to.
+            out.push(Action::LastWord(advert.interval));
             out.push(Action::Release);
             let cause = format!(
                 "{source} is better: priority {} against {}{}",

@@ -15,6 +15,8 @@ use crate::vrrp::timing::{master_down, skew};
 pub enum Action {
     /// Send an advert with this priority.
     Send(u8),
+    /// Send an advert with the own priority and the interval of the master that is better.
+    LastWord(AdvertInterval),
     /// Put the addresses on.
     Hold,
     /// Take the addresses off.

@@ -1,9 +1,17 @@
 //! The protocol: one state machine per virtual router, and the small machines around it.
 
+mod hearing;
+
 pub mod accept;
 pub mod addresses;
 pub mod announcer;
-mod hearing;
+pub mod checksum_forms;
+pub mod foreign;
 pub mod machine;
+pub mod peers;
+pub mod rejection;
+pub mod replay;
+pub mod rivals;
 pub mod timing;
 pub mod view;
+pub mod voice;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::config::auth::AuthPass;
 use crate::ids::{AdvertInterval, Family, Version, Vrid};
 use crate::wire::checksum::{ones_complement, pseudo_header};
+use crate::wire::hmac::TRAILER;
 
 /// 224.0.0.18 (R-5.1.1.2-1).
 pub const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
@@ -37,7 +38,7 @@ pub struct Advert {
 }
 
 /// What the checksum of a version 3 IPv4 advert covers: the world is split (vrrp.md 1c), both are accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChecksumForm {
     /// With the pseudo-header: keepalived, FRR, and everyone over IPv6 (R-5.2.8-2).
     #[default]
@@ -85,8 +86,41 @@ const V2_TRAILER: usize = 8;
 impl Advert {
     /// The bytes of this advert, checksummed for this source and destination.
     pub fn encode(&self, source: IpAddr, destination: IpAddr, form: ChecksumForm) -> Vec<u8> {
+        self.encode_signed(source, destination, form, |_| None)
+    }
+
+    /// The bytes of this advert with what `sign` makes of them behind it. A checksum of IPv6 covers that as well,
+    /// because it is the kernel's, over the whole packet; one of IPv4 does not (keepalived.md 2.1 item 9).
+    pub fn encode_signed(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        form: ChecksumForm,
+        sign: impl FnOnce(&[u8]) -> Option<[u8; TRAILER]>,
+    ) -> Vec<u8> {
+        let mut bytes = self.unsummed();
+        let message = bytes.len();
+        bytes.extend(sign(&bytes).iter().flatten());
+        let (form, covered) = if source.is_ipv6() {
+            (ChecksumForm::PseudoHeader, bytes.as_slice())
+        } else {
+            (form, bytes.get(..message).unwrap_or_default())
+        };
+        let sum = match (self.version, form) {
+            (Version::V2, _) | (Version::V3, ChecksumForm::MessageOnly) => ones_complement(&[covered]),
+            (Version::V3, ChecksumForm::PseudoHeader) => with_pseudo_header(source, destination, covered),
+        };
+        bytes[6..8].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    fn unsummed(&self) -> Vec<u8> {
         let count = self.addresses.len().min(255);
-        let mut bytes = Vec::with_capacity(HEADER + count * 16 + V2_TRAILER);
+        let width = self
+            .addresses
+            .first()
+            .map_or(4, |address| width(Family::of(*address)));
+        let mut bytes = Vec::with_capacity(HEADER + count * width + V2_TRAILER + TRAILER);
         bytes.push(self.version.number() << 4 | TYPE_ADVERT);
         bytes.extend([
             self.vrid.get(),
@@ -109,16 +143,6 @@ impl Advert {
             // R2-1: the trailer is always there.
             bytes.extend(self.auth.as_ref().map_or([0; V2_TRAILER], |pass| pass.0));
         }
-        let form = if source.is_ipv6() {
-            ChecksumForm::PseudoHeader
-        } else {
-            form
-        };
-        let sum = match (self.version, form) {
-            (Version::V2, _) | (Version::V3, ChecksumForm::MessageOnly) => ones_complement(&[&bytes]),
-            (Version::V3, ChecksumForm::PseudoHeader) => with_pseudo_header(source, destination, &bytes),
-        };
-        bytes[6..8].copy_from_slice(&sum.to_be_bytes());
         bytes
     }
 
@@ -131,6 +155,21 @@ impl Advert {
         source: IpAddr,
         destination: IpAddr,
     ) -> Result<(Self, ChecksumForm), DecodeError> {
+        Self::decode_before(bytes, 0, source, destination)
+    }
+
+    /// The same when the last `extra` bytes are not the advert's own.
+    ///
+    /// # Errors
+    /// As `decode`.
+    pub fn decode_before(
+        packet: &[u8],
+        extra: usize,
+        source: IpAddr,
+        destination: IpAddr,
+    ) -> Result<(Self, ChecksumForm), DecodeError> {
+        let end = packet.len().saturating_sub(extra);
+        let bytes = packet.get(..end).unwrap_or_default();
         let [first, vrid, priority, count, word_high, word_low, _, _, rest @ ..] = bytes else {
             return Err(DecodeError::Length);
         };
@@ -143,16 +182,14 @@ impl Advert {
         if first & 0x0F != TYPE_ADVERT {
             return Err(DecodeError::Type);
         }
-        let width = match family {
-            Family::V4 => 4,
-            Family::V6 => 16,
-        };
+        let width = width(family);
         let list = usize::from(*count) * width;
         let trailer = if version == Version::V2 { V2_TRAILER } else { 0 };
         if rest.len() != list + trailer {
             return Err(DecodeError::Length);
         }
-        let form = verified_form(version, bytes, source, destination).ok_or(DecodeError::Checksum)?;
+        let covered = if source.is_ipv6() { packet } else { bytes };
+        let form = verified_form(version, covered, source, destination).ok_or(DecodeError::Checksum)?;
         let vrid = Vrid::try_from(*vrid).map_err(|_| DecodeError::Vrid)?;
         if *count == 0 {
             return Err(DecodeError::NoAddress);
@@ -193,6 +230,45 @@ impl Advert {
 /// The virtual router id of bytes that may be no advert at all, to find whose error counter they move.
 pub fn peek_vrid(bytes: &[u8]) -> Option<Vrid> {
     bytes.get(1).and_then(|&vrid| Vrid::try_from(vrid).ok())
+}
+
+/// What the header of a packet says, right or wrong: for the record of who is heard but not understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Protocol version, any of 0 to 15.
+    pub version: u8,
+    /// Priority.
+    pub priority: u8,
+    /// Interval, if it is one.
+    pub interval: Option<AdvertInterval>,
+    /// How long the advert is that it begins.
+    pub length: usize,
+}
+
+/// Looks at the header only.
+pub fn glimpse(bytes: &[u8], family: Family) -> Glimpse {
+    let [first, _, priority, count, word_high, word_low, ..] = bytes else {
+        return Glimpse::default();
+    };
+    let version = first >> 4;
+    let old = version == 2;
+    Glimpse {
+        version,
+        priority: *priority,
+        interval: if old {
+            AdvertInterval::from_seconds(*word_low)
+        } else {
+            AdvertInterval::from_centis(u16::from_be_bytes([word_high & 0x0F, *word_low]))
+        },
+        length: HEADER + usize::from(*count) * width(family) + if old { V2_TRAILER } else { 0 },
+    }
+}
+
+const fn width(family: Family) -> usize {
+    match family {
+        Family::V4 => 4,
+        Family::V6 => 16,
+    }
 }
 
 fn verified_form(

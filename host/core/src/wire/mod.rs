@@ -3,3 +3,6 @@
 pub mod advert;
 pub mod arp;
 pub mod checksum;
+pub mod frame;
+pub mod hmac;
+pub mod neighbour;

@@ -16,9 +16,9 @@ use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
-use standfast_core::ids::VrrpState;
+use standfast_core::ids::{Family, VrrpState};
 use standfast_core::time::Instant;
-use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
+use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP, glimpse};
 
 use config::{ETH, id, ms};
 use hands::Hands;
@@ -40,7 +40,10 @@ pub(crate) struct Node {
 pub(crate) struct Sent {
     pub(crate) at: Instant,
     pub(crate) node: usize,
+    pub(crate) destination: IpAddr,
     pub(crate) advert: Advert,
+    pub(crate) form: ChecksumForm,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// All nodes and the switch between them.
@@ -228,15 +231,31 @@ impl Lan {
         if let Command::SendAdvert {
             source,
             destination,
+            ttl,
             bytes,
             ..
         } = command
         {
-            let (advert, _) = Advert::decode(bytes, *source, *destination).expect("what is sent is right");
-            let at = self.now;
-            self.sent.push(Sent { at, node, advert });
+            let (source, destination, ttl) = (*source, *destination, *ttl);
+            let extra = bytes.len() - glimpse(bytes, Family::of(source)).length;
+            let (advert, form) = Advert::decode_before(bytes, extra, source, destination).expect("right");
+            self.sent.push(Sent {
+                at: self.now,
+                node,
+                destination,
+                advert,
+                form,
+                bytes: bytes.clone(),
+            });
+            let packet = Packet {
+                destination,
+                ttl,
+                ..packet(source, bytes.clone())
+            };
             for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
-                self.send(node, peer, *source, bytes.clone());
+                if destination.is_multicast() || destination == self.nodes[peer].hands.own {
+                    self.send(node, peer, packet.clone());
+                }
             }
         }
         if let Command::Announce { addresses, .. } = command {
@@ -245,13 +264,12 @@ impl Lan {
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, source: IpAddr, payload: Vec<u8>) {
+    fn send(&mut self, from: usize, to: usize, packet: Packet) {
         let carries = |node: usize| self.nodes[node].hands.link.carrier;
         let lost = self.chance.number() % 1000 < self.loss;
         if lost || self.cuts.contains(&(from, to)) || !carries(from) || !carries(to) {
             return;
         }
-        let packet = packet(source, payload);
         self.later(self.delay, to, Event::Packet(packet));
     }
 

@@ -1,0 +1,177 @@
+//! Links that come, go and change, the sockets and devices on them, and the time of day.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use standfast_core::config::file::Config;
+use standfast_core::config::router::RouterConfig;
+use standfast_core::config::virtual_mac::VirtualMac;
+use standfast_core::event::{Event, Link};
+use standfast_core::ids::{IfName, Priority};
+use standfast_core::time::Instant;
+
+use crate::alarm::now;
+use crate::daemon::Daemon;
+use crate::net::holdings::Needed;
+use crate::net::keeper::Job;
+use crate::net::links::LinkState;
+
+/// The engine hears what time it is at least this often.
+const TELL_TIME: Duration = Duration::from_secs(10);
+/// And when somebody has set the clock by so much.
+const CLOCK_SET: Duration = Duration::from_millis(50);
+
+impl Daemon {
+    pub(super) fn tell_links(&mut self) {
+        for interface in self.config.interfaces() {
+            let link = self.hands.links.snapshot(&interface).map(link_of);
+            self.engine.handle(Event::Link { interface, link }, now());
+        }
+    }
+
+    pub(super) fn on_links(&mut self, changes: std::io::Result<Vec<(IfName, Option<LinkState>)>>) {
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(error) => {
+                tracing::warn!("netlink: {error}");
+                return;
+            }
+        };
+        for (interface, state) in changes {
+            self.hands.sockets.on_link(&interface, state.as_ref());
+            self.prepare_devices(&interface, state.as_ref());
+            self.engine.handle(
+                Event::Link {
+                    interface,
+                    link: state.map(link_of),
+                },
+                now(),
+            );
+        }
+    }
+
+    /// An interface appeared, or a device on it was taken away: devices with virtual MACs are made ahead of time.
+    fn prepare_devices(&mut self, changed: &IfName, state: Option<&LinkState>) {
+        let index = state.map(|state| state.index);
+        let before = match index {
+            Some(index) => self.indices.insert(changed.clone(), index),
+            None => self.indices.remove(changed),
+        };
+        if self.leaving || before == index {
+            return;
+        }
+        for router in self.config.routers.values() {
+            let Some(virtual_mac) = &router.virtual_mac else {
+                continue;
+            };
+            let appeared = virtual_mac.parent == *changed && state.is_some();
+            let taken_away = virtual_mac.device == *changed && state.is_none();
+            if appeared || taken_away {
+                self.hands.queue(Job::Prepare {
+                    virtual_mac: virtual_mac.clone(),
+                    ipv6: router.held().any(|held| held.address.is_ipv6()),
+                });
+            }
+        }
+    }
+
+    /// Tells the time of day, if it is time to.
+    pub(super) fn tell_time(&mut self) {
+        let (now, wall) = (now(), wall_clock());
+        let due = self.told_time.is_none_or(|(at, told)| {
+            let since = now.since(at);
+            since >= TELL_TIME || (told + since).abs_diff(wall) >= CLOCK_SET
+        });
+        if due {
+            self.told_time = Some((now, wall));
+            let nanos = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+            self.engine.handle(Event::WallClock(nanos), now);
+        }
+    }
+}
+
+/// When the time of day was told, and what it was.
+pub(super) type ToldTime = Option<(Instant, Duration)>;
+
+/// The devices with virtual MACs of a configuration, by name.
+pub(super) fn virtual_macs(config: &Config) -> BTreeMap<IfName, VirtualMac> {
+    let all = config
+        .routers
+        .values()
+        .filter_map(|router| router.virtual_mac.as_ref());
+    all.map(|virtual_mac| (virtual_mac.device.clone(), virtual_mac.clone()))
+        .collect()
+}
+
+/// What a configuration needs of the kernel; the rest of ours is taken away.
+pub(super) fn needed(config: &Config) -> Needed {
+    let routers = || config.routers.values();
+    let carriers = routers().flat_map(|router| router.held().map(|held| held.dev.clone()));
+    let filtered = routers().filter(|router| drops_packets(router));
+    Needed {
+        devices: virtual_macs(config).into_keys().collect(),
+        carriers: carriers.collect(),
+        filters: filtered.map(|router| router.name.clone()).collect(),
+    }
+}
+
+/// Whether packets to its addresses are dropped: an owner always takes them (R-6.4.3-6).
+pub(crate) fn drops_packets(router: &RouterConfig) -> bool {
+    !router.accept && router.priority != Priority::OWNER
+}
+
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn link_of(state: LinkState) -> Link {
+    // A virtual one that is still being checked is there all the same: it need not be put on again.
+    let there = state
+        .addresses
+        .iter()
+        .filter(|address| address.usable || address.ours);
+    Link {
+        up: state.up,
+        carrier: state.carrier,
+        addresses: there.map(|address| address.address).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_needs_its_devices_carriers_and_filters_and_an_owner_takes_every_packet() {
+        let text = r#"
+            node "lb01"
+            vrrp "A" {
+                interface "eth1"
+                virtual-router-id 51
+                virtual-mac #true
+                accept #false
+                virtual-address "192.0.2.10/24"
+                virtual-address-excluded "198.51.100.10/24" dev="eth2"
+            }
+            vrrp "B" {
+                interface "eth1"
+                virtual-router-id 52
+                priority 255
+                accept #false
+                virtual-address "192.0.2.11/24"
+            }
+        "#;
+        let config = Config::parse("test", text).unwrap();
+        let needed = needed(&config);
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        assert_eq!(needed.devices, names(&["v4.51.eth1"]));
+        assert_eq!(needed.carriers, names(&["eth1", "eth2", "v4.51.eth1"]));
+        assert_eq!(needed.filters, ["A".parse().unwrap()].into());
+        assert_eq!(
+            virtual_macs(&config)[&"v4.51.eth1".parse().unwrap()]
+                .parent
+                .as_str(),
+            "eth1"
+        );
+    }
+}

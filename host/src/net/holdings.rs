@@ -1,0 +1,292 @@
+//! Puts all that a router holds while it is Master on, and takes it off, in the order that lets no packet through that
+//! should not come through.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use standfast_core::command::Holdings;
+use standfast_core::config::virtual_mac::VirtualMac;
+use standfast_core::ids::{IfName, RouterName};
+
+use crate::net::device::find;
+use crate::net::ledger::Ledger;
+use crate::net::route_socket::{Request, RouteSocket};
+use crate::net::{addresses, filter, routes, rules, sysctl, vmac};
+
+/// The kernel's side of all routers.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    kernel: RouteSocket,
+    ledger: Ledger,
+    /// Indices that a router's addresses were put on, by the name that the interface had then: it may be renamed.
+    used: BTreeMap<(RouterName, IfName), BTreeSet<u32>>,
+    /// What each table drops, as far as we know.
+    filtered: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// What a configuration needs on this host; everything else of ours goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Needed {
+    /// Devices with virtual MACs.
+    pub(crate) devices: BTreeSet<IfName>,
+    /// Interfaces with virtual addresses.
+    pub(crate) carriers: BTreeSet<IfName>,
+    /// Routers with `accept #false`.
+    pub(crate) filters: BTreeSet<RouterName>,
+}
+
+impl Holder {
+    pub(crate) fn new(kernel: RouteSocket, ledger: Ledger) -> Self {
+        Self {
+            kernel,
+            ledger,
+            used: BTreeMap::new(),
+            filtered: BTreeMap::new(),
+        }
+    }
+
+    /// Puts everything on. The filter and the device come first, rules last.
+    ///
+    /// # Errors
+    /// The first fault; what could be done was done.
+    pub(crate) fn add(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
+        let filtered = self.filtered.get(&filter::table(router));
+        if !holdings.accept && filtered != Some(&addresses_of(holdings)) {
+            self.install_filter(router, holdings)?;
+        }
+        let mut first = Ok(());
+        let mut requests = Vec::new();
+        if let Some(virtual_mac) = &holdings.virtual_mac {
+            match vmac::ensure(
+                &mut self.kernel,
+                &mut self.ledger,
+                virtual_mac,
+                has_ipv6(holdings),
+            ) {
+                Ok(Some(device)) => requests.push(vmac::switch(device.index, &virtual_mac.device, true)),
+                // Its addresses say so.
+                Ok(None) => {}
+                Err(error) => first = Err(error),
+            }
+        }
+        let indices = self.indices(holdings)?;
+        let index_of = |dev: &IfName| {
+            let index = indices.get(dev).copied().flatten();
+            index.ok_or_else(|| format!("interface {dev} does not exist"))
+        };
+        for address in &holdings.addresses {
+            match index_of(&address.dev) {
+                Ok(index) => {
+                    let place = (router.clone(), address.dev.clone());
+                    self.used.entry(place).or_default().insert(index);
+                    requests.push(addresses::add(index, address, None));
+                }
+                Err(error) => first = first.and(Err(error)),
+            }
+        }
+        for route in &holdings.routes {
+            match route.dev.as_ref().map(index_of).transpose() {
+                Ok(index) => requests.push(routes::add(index, route)),
+                Err(error) => first = first.and(Err(error)),
+            }
+        }
+        requests.extend(holdings.rules.iter().map(rules::add));
+        self.borrow_carriers(holdings);
+        let performed = self.perform(&requests);
+        first.and(performed)
+    }
+
+    /// After `add`, when nobody waits any more: a firewall that was loaded anew has thrown our table away.
+    pub(crate) fn after_add(&mut self, router: &RouterName, holdings: &Holdings) {
+        let result = if holdings.accept {
+            self.uninstall_filter(&filter::table(router))
+        } else {
+            self.install_filter(router, holdings)
+        };
+        if let Err(error) = result {
+            tracing::warn!(%router, "{error}");
+        }
+    }
+
+    /// Takes everything off. The device goes down first: at once nothing answers any more, nor says goodbye for the
+    /// addresses.
+    ///
+    /// # Errors
+    /// The first fault; the rest was tried all the same.
+    pub(crate) fn remove(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
+        let indices = self.indices(holdings)?;
+        let mut requests = Vec::new();
+        if let Some(virtual_mac) = &holdings.virtual_mac
+            && let Some(Some(index)) = indices.get(&virtual_mac.device)
+        {
+            requests.push(vmac::switch(*index, &virtual_mac.device, false));
+        }
+        requests.extend(holdings.rules.iter().rev().map(rules::remove));
+        for route in holdings.routes.iter().rev() {
+            match &route.dev {
+                None => requests.push(routes::remove(None, route)),
+                // With the interface its routes are gone.
+                Some(dev) => {
+                    let index = indices.get(dev).copied().flatten();
+                    requests.extend(index.map(|index| routes::remove(Some(index), route)));
+                }
+            }
+        }
+        for address in holdings.addresses.iter().rev() {
+            let now = indices.get(&address.dev).copied().flatten();
+            let used = self.used.get(&(router.clone(), address.dev.clone()));
+            let places: BTreeSet<u32> = used.into_iter().flatten().copied().chain(now).collect();
+            requests.extend(places.into_iter().map(|index| addresses::remove(index, address)));
+        }
+        self.perform(&requests)?;
+        for ((owner, dev), places) in &mut self.used {
+            if owner == router {
+                let now = indices.get(dev).copied().flatten();
+                places.retain(|index| Some(*index) == now);
+            }
+        }
+        Ok(())
+    }
+
+    /// After `remove`, when nobody waits any more: what the next `add` will need is made ready, or, with `forever`,
+    /// taken away.
+    pub(crate) fn after_remove(&mut self, router: &RouterName, holdings: &Holdings, forever: bool) {
+        let mut results = Vec::new();
+        if forever {
+            self.used.retain(|(owner, _), _| owner != router);
+            if let Some(virtual_mac) = &holdings.virtual_mac {
+                results.push(vmac::delete(
+                    &mut self.kernel,
+                    &mut self.ledger,
+                    &virtual_mac.device,
+                ));
+            }
+            results.push(self.uninstall_filter(&filter::table(router)));
+        } else {
+            if let Some(virtual_mac) = &holdings.virtual_mac {
+                results.push(self.prepare(virtual_mac, has_ipv6(holdings)));
+            }
+            if !holdings.accept {
+                results.push(self.install_filter(router, holdings));
+            }
+        }
+        for error in results.into_iter().filter_map(Result::err) {
+            tracing::warn!(%router, "{error}");
+        }
+    }
+
+    /// Makes a device with a virtual MAC ahead of time, if the interface below is there.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(crate) fn prepare(&mut self, virtual_mac: &VirtualMac, ipv6: bool) -> Result<(), String> {
+        vmac::ensure(&mut self.kernel, &mut self.ledger, virtual_mac, ipv6).map(drop)
+    }
+
+    /// Takes away what is ours, be it of an earlier life, and not needed.
+    pub(crate) fn keep(&mut self, needed: &Needed) {
+        let devices: Vec<_> = self.ledger.devices().keys().cloned().collect();
+        for device in devices {
+            if !needed.devices.contains(&device)
+                && let Err(error) = vmac::delete(&mut self.kernel, &mut self.ledger, &device)
+            {
+                tracing::warn!("{error}");
+            }
+        }
+        let tables: BTreeSet<_> = needed.filters.iter().map(filter::table).collect();
+        for table in self.ledger.filters().clone() {
+            if !tables.contains(&table)
+                && let Err(error) = self.uninstall_filter(&table)
+            {
+                tracing::warn!("{error}");
+            }
+        }
+        let below: BTreeSet<_> = self.ledger.devices().values().cloned().collect();
+        let kept: BTreeSet<_> = keys(sysctl::CARRIER, &needed.carriers)
+            .chain(keys(sysctl::BELOW, &below))
+            .collect();
+        for (key, before, ours) in self.ledger.give_back(|key| !kept.contains(key)) {
+            sysctl::put_back(&key, before, ours);
+        }
+    }
+
+    /// The index of every interface that is named; `None`: it is not there.
+    fn indices(&mut self, holdings: &Holdings) -> Result<BTreeMap<IfName, Option<u32>>, String> {
+        let of_addresses = holdings.addresses.iter().map(|address| &address.dev);
+        let of_routes = holdings.routes.iter().filter_map(|route| route.dev.as_ref());
+        let virtual_mac = holdings.virtual_mac.iter().map(|mac| &mac.device);
+        let names: BTreeSet<_> = of_addresses.chain(of_routes).chain(virtual_mac).collect();
+        let mut indices = BTreeMap::new();
+        for name in names {
+            let device = find(&mut self.kernel, name).map_err(|error| format!("{name}: netlink: {error}"))?;
+            // A stranger that has the name of a device of ours is left alone.
+            let ours = holdings
+                .virtual_mac
+                .as_ref()
+                .is_some_and(|mac| mac.device == *name);
+            let device = device.filter(|device| !ours || vmac::is_ours(device));
+            indices.insert(name.clone(), device.map(|device| device.index));
+        }
+        Ok(indices)
+    }
+
+    fn borrow_carriers(&mut self, holdings: &Holdings) {
+        let v4 = holdings
+            .addresses
+            .iter()
+            .filter(|address| address.address.is_ipv4());
+        let devices: BTreeSet<_> = v4.map(|address| &address.dev).collect();
+        for device in devices {
+            let ours = holdings
+                .virtual_mac
+                .as_ref()
+                .is_some_and(|mac| mac.device == *device);
+            if !ours && let Err(error) = sysctl::borrow_all(sysctl::CARRIER, device, &mut self.ledger) {
+                // Only addresses that share a subnet with others need it.
+                tracing::debug!("{error}");
+            }
+        }
+    }
+
+    fn install_filter(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
+        let table = filter::table(router);
+        let addresses = addresses_of(holdings);
+        self.ledger.add_filter(&table);
+        filter::install(&table, addresses.iter().copied())?;
+        self.filtered.insert(table, addresses);
+        Ok(())
+    }
+
+    fn uninstall_filter(&mut self, table: &str) -> Result<(), String> {
+        if !self.ledger.filters().contains(table) {
+            return Ok(());
+        }
+        filter::uninstall(table)?;
+        self.filtered.remove(table);
+        self.ledger.forget_filter(table);
+        Ok(())
+    }
+
+    fn perform(&mut self, requests: &[Request]) -> Result<(), String> {
+        self.kernel.perform(requests).map_err(|error| error.to_string())
+    }
+}
+
+fn addresses_of(holdings: &Holdings) -> Vec<IpAddr> {
+    holdings.addresses.iter().map(|held| held.address).collect()
+}
+
+fn has_ipv6(holdings: &Holdings) -> bool {
+    holdings.addresses.iter().any(|held| held.address.is_ipv6())
+}
+
+fn keys<'a>(
+    settings: &'a [(&'a str, sysctl::Wish)],
+    devices: &'a BTreeSet<IfName>,
+) -> impl Iterator<Item = String> + 'a {
+    devices.iter().flat_map(move |device| {
+        settings
+            .iter()
+            .map(move |(pattern, _)| sysctl::key(pattern, device))
+    })
+}

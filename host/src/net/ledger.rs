@@ -1,0 +1,172 @@
+//! What we have changed on this host and must put back, kept in a file so that a crash does not lose it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use standfast_core::ids::IfName;
+
+/// The ledger of one daemon.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    path: PathBuf,
+    entries: Entries,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entries {
+    /// Kernel settings, by their place below /proc/sys: before us, and ours.
+    settings: BTreeMap<String, (i64, i64)>,
+    /// Devices that we made, and the interface below each.
+    devices: BTreeMap<IfName, IfName>,
+    /// Packet filter tables that we made.
+    filters: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// Takes up what an earlier life left in this folder; a file that makes no sense is as good as none.
+    pub(crate) fn open(folder: &Path) -> Self {
+        let path = folder.join("borrowed.json");
+        let entries = match read(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Entries::default(),
+            Err(error) => {
+                tracing::warn!("{}: {error}; it begins anew", path.display());
+                Entries::default()
+            }
+        };
+        Self { path, entries }
+    }
+
+    /// A setting is about to be changed. The first value is what will be put back.
+    pub(crate) fn borrow(&mut self, key: &str, before: i64, ours: i64) {
+        let change = |entries: &mut Entries| {
+            let entry = entries.settings.entry(key.to_owned()).or_insert((before, ours));
+            entry.1 = ours;
+        };
+        self.change(change);
+    }
+
+    /// Takes the settings out that this is true for: key, value before, our value.
+    pub(crate) fn give_back(&mut self, which: impl Fn(&str) -> bool) -> Vec<(String, i64, i64)> {
+        let mut taken = Vec::new();
+        self.change(|entries| {
+            entries.settings.retain(|key, (before, ours)| {
+                let gone = which(key);
+                if gone {
+                    taken.push((key.clone(), *before, *ours));
+                }
+                !gone
+            });
+        });
+        taken
+    }
+
+    /// Our devices, and the interface below each.
+    pub(crate) fn devices(&self) -> &BTreeMap<IfName, IfName> {
+        &self.entries.devices
+    }
+
+    /// A device is about to be made.
+    pub(crate) fn add_device(&mut self, device: &IfName, below: &IfName) {
+        self.change(|entries| {
+            entries.devices.insert(device.clone(), below.clone());
+        });
+    }
+
+    /// A device is no longer ours.
+    pub(crate) fn forget_device(&mut self, device: &IfName) {
+        self.change(|entries| {
+            entries.devices.remove(device);
+        });
+    }
+
+    /// Our packet filter tables.
+    pub(crate) fn filters(&self) -> &BTreeSet<String> {
+        &self.entries.filters
+    }
+
+    /// A table is about to be made.
+    pub(crate) fn add_filter(&mut self, table: &str) {
+        self.change(|entries| {
+            entries.filters.insert(table.to_owned());
+        });
+    }
+
+    /// A table is gone.
+    pub(crate) fn forget_filter(&mut self, table: &str) {
+        self.change(|entries| {
+            entries.filters.remove(table);
+        });
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Entries)) {
+        let before = self.entries.clone();
+        change(&mut self.entries);
+        if self.entries != before
+            && let Err(error) = write(&self.path, &self.entries)
+        {
+            // Only a crash would miss it.
+            tracing::debug!("{}: {error}", self.path.display());
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Entries> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(MOST_BYTES).read_to_string(&mut text)?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn write(path: &Path, entries: &Entries) -> io::Result<()> {
+    if *entries == Entries::default() {
+        return fs::remove_file(path);
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, serde_json::to_string(entries)?)?;
+    fs::rename(&new, path)
+}
+
+const MOST_BYTES: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("standfast-ledger-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_next_life_knows_what_the_last_one_borrowed_and_the_first_value_counts() {
+        let folder = folder("lives");
+        let device: IfName = "v4.51.eth1".parse().unwrap();
+        let mut ledger = Ledger::open(&folder);
+        ledger.borrow("net/ipv4/conf/eth1/arp_ignore", 0, 1);
+        ledger.add_device(&device, &"eth1".parse().unwrap());
+        ledger.add_filter("standfast-VI_1");
+        let mut ledger = Ledger::open(&folder);
+        ledger.borrow("net/ipv4/conf/eth1/arp_ignore", 1, 2);
+        assert_eq!(ledger.devices().len(), 1);
+        let back = ledger.give_back(|key| key.contains("/eth1/"));
+        assert_eq!(back, [("net/ipv4/conf/eth1/arp_ignore".to_owned(), 0, 2)]);
+        ledger.forget_device(&device);
+        assert!(Ledger::open(&folder).filters().contains("standfast-VI_1"));
+        ledger.forget_filter("standfast-VI_1");
+        assert!(!folder.join("borrowed.json").exists());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_broken_file_is_as_good_as_none() {
+        let folder = folder("broken");
+        fs::write(folder.join("borrowed.json"), "{\"settings\": 3}").unwrap();
+        assert!(Ledger::open(&folder).devices().is_empty());
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
