@@ -9,6 +9,7 @@ mod plugins;
 mod reload;
 mod router;
 mod sending;
+mod strays;
 mod view;
 mod why;
 
@@ -311,6 +312,18 @@ impl Engine {
     }
 
     fn on_link(&mut self, interface: IfName, link: Option<Link>, now: Instant) {
+        if let Some(link) = &link {
+            let on_it = |router: &&Router| router.config.interface == interface;
+            let names: Vec<_> = self
+                .routers
+                .values()
+                .filter(on_it)
+                .map(|r| r.config.name.clone())
+                .collect();
+            for name in names {
+                self.with_router(&name, now, |router, deeds| router.on_link(link, now, deeds));
+            }
+        }
         self.links.insert(interface.clone(), link);
         let mut undone = Vec::new();
         for (name, router) in &mut self.routers {

@@ -154,4 +154,6 @@ pub struct Link {
     pub carrier: bool,
     /// Its addresses in kernel order; none that is still being checked for duplicates.
     pub addresses: Vec<IpAddr>,
+    /// Those of them that standfast put on, in this life or an earlier one.
+    pub ours: Vec<IpAddr>,
 }

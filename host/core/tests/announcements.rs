@@ -2,13 +2,14 @@
 
 mod lan;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use lan::Lan;
 use lan::config::{ETH, VIP, With, config, id, ms, router, secs, vip};
 use standfast_core::command::Command;
 use standfast_core::config::garp::Garp;
-use standfast_core::ids::{AdvertInterval, Version};
+use standfast_core::ids::{AdvertInterval, IfName, Version};
 use standfast_core::time::Instant;
 use standfast_core::wire::advert::Advert;
 
@@ -24,16 +25,23 @@ fn master(garp: Garp) -> (Lan, Instant) {
     (lan, start)
 }
 
+/// Every announcement: when, of which addresses, how often.
+fn blocks(lan: &mut Lan) -> Vec<(Instant, Vec<(IfName, IpAddr)>, u32)> {
+    let mut found = Vec::new();
+    for (at, command) in &lan.hands(0).commands {
+        if let Command::Announce { addresses, repeat } = command {
+            found.push((*at, addresses.clone(), *repeat));
+        }
+    }
+    found
+}
+
 /// When announced, in milliseconds, how many addresses, how often.
 fn announced(lan: &mut Lan, start: Instant) -> Vec<(u128, usize, u32)> {
-    let commands = &lan.hands(0).commands;
-    let each = commands.iter().filter_map(|(at, command)| match command {
-        Command::Announce { addresses, repeat } => {
-            Some((at.since(start).as_millis(), addresses.len(), *repeat))
-        }
-        _ => None,
-    });
-    each.collect()
+    let shown = |(at, addresses, repeat): (Instant, Vec<_>, u32)| {
+        (at.since(start).as_millis(), addresses.len(), repeat)
+    };
+    blocks(lan).into_iter().map(shown).collect()
 }
 
 fn contend(lan: &mut Lan) {
@@ -53,13 +61,8 @@ fn by_default_as_keepalived_five_at_once_and_five_after_five_seconds() {
     let (mut lan, start) = master(Garp::default());
     lan.run_for(secs(120));
     assert_eq!(announced(&mut lan, start), [(0, 2, 5), (5_000, 2, 5)]);
-    let commands = &lan.hands(0).commands;
-    let first = commands.iter().find_map(|(_, command)| match command {
-        Command::Announce { addresses, .. } => Some(addresses.clone()),
-        _ => None,
-    });
     let expected = vec![(id(ETH), VIP), (id(ETH), [10, 0, 0, 101].into())];
-    assert_eq!(first, Some(expected), "excluded ones too");
+    assert_eq!(blocks(&mut lan)[0].1, expected, "excluded ones too");
 }
 
 #[test]
@@ -107,15 +110,7 @@ fn paced_one_frame_at_a_time_copies_outside_addresses_inside() {
         announced(&mut lan, start),
         [(0, 1, 1), (50, 1, 1), (100, 1, 1), (150, 1, 1)]
     );
-    let addresses: Vec<_> = lan
-        .hands(0)
-        .commands
-        .iter()
-        .filter_map(|(_, command)| match command {
-            Command::Announce { addresses, .. } => Some(addresses[0].1),
-            _ => None,
-        })
-        .collect();
+    let addresses: Vec<_> = blocks(&mut lan).iter().map(|(_, block, _)| block[0].1).collect();
     let other = [10, 0, 0, 101].into();
     assert_eq!(addresses, [VIP, other, VIP, other]);
 }

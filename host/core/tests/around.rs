@@ -81,6 +81,7 @@ fn an_interface_without_address_is_waited_for() {
         up: true,
         carrier: true,
         addresses: vec!["fe80::1".parse().expect("legal")],
+        ours: Vec::new(),
     };
     let interface = id(ETH);
     lan.handle(
@@ -111,6 +112,64 @@ fn an_owner_speaks_from_the_address_that_it_owns() {
     lan.run_for(secs(2));
     assert_eq!(lan.state(0), VrrpState::Master);
     assert!(lan.count(0, start, spoke) >= 2);
+}
+
+#[test]
+fn an_owner_keeps_the_address_that_it_had_before() {
+    let mut lan = Lan::unstarted([node(255)]);
+    lan.hands(0).link.addresses.push(VIP);
+    lan.start(0);
+    let start = lan.now;
+    lan.run_for(secs(2));
+    assert_eq!(lan.state(0), VrrpState::Master);
+    lan.shutdown(0);
+    lan.run_for(secs(2));
+    let named = |command: &Command| match command {
+        Command::AddAddresses { holdings, .. } | Command::RemoveAddresses { holdings, .. } => {
+            !holdings.addresses.is_empty()
+        }
+        _ => false,
+    };
+    assert_eq!(
+        lan.count(0, start, named),
+        0,
+        "it is not ours to put on or take off"
+    );
+    assert!(lan.hands(0).exited);
+}
+
+#[test]
+fn an_owner_takes_off_what_an_earlier_life_put_on() {
+    let mut lan = Lan::new([node(255)]);
+    lan.run_for(secs(1));
+    lan.kill_daemon(0);
+    lan.run_for(secs(1));
+    lan.start(0);
+    lan.run_for(secs(1));
+    assert_eq!((lan.masters(), lan.owners()), (vec![0], vec![0]));
+    lan.shutdown(0);
+    lan.wait(secs(2), "the address is off", |lan| lan.owners().is_empty());
+}
+
+#[test]
+fn an_address_that_a_reload_took_out_is_removed_though_the_kernel_refuses_at_first() {
+    let other: IpAddr = [10, 0, 0, 101].into();
+    let with = |addresses: &[IpAddr]| {
+        node(100).with_router(|router| {
+            router.addresses = addresses
+                .iter()
+                .map(|address| lan::config::vip(*address))
+                .collect();
+        })
+    };
+    let mut lan = Lan::new([with(&[VIP, other])]);
+    lan.wait_master(0, secs(5));
+    lan.hands(0).refuses_addresses = true;
+    lan.reload(0, with(&[VIP]));
+    lan.run_for(secs(3));
+    assert!(lan.hands(0).table.contains(&other), "the kernel refuses");
+    lan.hands(0).refuses_addresses = false;
+    lan.wait(secs(3), "it is gone", |lan| lan.held(0) == [VIP].into());
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn link(up: bool, carrier: bool, own: bool, vip: bool) -> Event {
             up,
             carrier,
             addresses,
+            ours: vip.then_some(VIP).into_iter().collect(),
         }),
     }
 }

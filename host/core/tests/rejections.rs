@@ -16,6 +16,9 @@ use standfast_core::wire::advert::{Advert, ChecksumForm, group};
 use standfast_core::wire::checksum::ones_complement;
 use standfast_core::wire::hmac::{Scope, Sequence, TRAILER, sign};
 
+/// A keyed hash: its key, the time in seconds, and what is done to it.
+type Bent = (u8, u64, fn(&mut [u8; TRAILER]));
+
 /// A better master's advert that every case bends.
 struct Case {
     router: RouterConfig,
@@ -23,8 +26,7 @@ struct Case {
     source: IpAddr,
     destination: IpAddr,
     ttl: u8,
-    /// Key, number, and what is done to the trailer.
-    trailer: Option<(u8, u64, fn(&mut [u8; TRAILER]))>,
+    trailer: Option<Bent>,
     /// What is done to the bytes, before they get a right checksum again.
     bend: fn(&mut Vec<u8>),
 }
@@ -150,6 +152,7 @@ impl Case {
                 up: true,
                 carrier: true,
                 addresses: vec![own],
+                ours: Vec::new(),
             };
             let interface = id(ETH);
             lan.handle(

@@ -15,6 +15,9 @@ use standfast_core::ids::{AdvertInterval, Version, VrrpState};
 use standfast_core::wire::advert::ChecksumForm::{MessageOnly, PseudoHeader};
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
 
+/// Who was heard, and in which form.
+type Heard = (IpAddr, ChecksumForm);
+
 const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const TWO: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const THREE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
@@ -153,7 +156,7 @@ fn a_unicast_router_that_leaves_fault_greets_with_its_own_address() {
 // ---- checksum forms
 
 /// A master that has heard these.
-fn master_after(heard: &[(IpAddr, ChecksumForm)]) -> Lan {
+fn master_after(heard: &[Heard]) -> Lan {
     let mut lan = Lan::new([node(150)]);
     lan.wait_master(0, secs(5));
     for (source, form) in heard {
@@ -164,7 +167,7 @@ fn master_after(heard: &[(IpAddr, ChecksumForm)]) -> Lan {
 
 #[test]
 fn what_is_sent_is_what_the_peers_can_read() {
-    let cases: [(&[(IpAddr, ChecksumForm)], &[ChecksumForm], &str); 5] = [
+    let cases: [(&[Heard], &[ChecksumForm], &str); 5] = [
         (&[], &[PseudoHeader], "pseudo-header"),
         (&[(TWO, PseudoHeader)], &[PseudoHeader], "pseudo-header"),
         (&[(TWO, MessageOnly)], &[MessageOnly], "message-only"),
@@ -188,10 +191,6 @@ fn what_is_sent_is_what_the_peers_can_read() {
         // The forms stay known as long as the peer does.
         lan.run_for(secs(600));
         assert_eq!(says(&mut lan, ms(1_000)), expected);
-        assert_eq!(
-            lan.router(0).counters.adverts_sent,
-            lan.router(0).counters.adverts_sent
-        );
     }
 }
 

@@ -7,8 +7,9 @@ use standfast_core::control::{Answer, EventLine, Request, ServiceAction};
 use standfast_core::ids::ServiceName;
 use standfast_core::status::Snapshot;
 
+use crate::cli::columns::Paint;
 use crate::cli::print::{say, write};
-use crate::cli::table::{Paint, render};
+use crate::cli::table::render;
 use crate::cli::{EventsArgs, Place, StatusArgs};
 use crate::control::client::Client;
 use crate::status_code::{Code, Failure};

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and which file does it.
 
 mod ask;
+mod columns;
 mod print;
 mod run;
 mod table;

@@ -1,23 +1,11 @@
 //! `standfast status` for people: aligned, the important first, colours only where asked for.
 
-use std::fmt::Write;
-
 use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::Status;
 use standfast_core::status::{CheckStatus, PeerStatus, RouterStatus, Snapshot};
 use standfast_core::time::human;
 
-/// Whether to use colours.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Paint(pub(super) bool);
-
-#[derive(Clone, Copy, Debug)]
-enum Colour {
-    Good,
-    Quiet,
-    Doubt,
-    Bad,
-}
+use crate::cli::columns::{Cell, Colour, Paint, line, table};
 
 /// The whole table, with a line end after each line.
 pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
@@ -237,66 +225,6 @@ fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
     }
 }
 
-struct Cell(String, Option<Colour>);
-
-impl Cell {
-    fn plain(text: impl ToString) -> Self {
-        Self(text.to_string(), None)
-    }
-}
-
-/// Columns as wide as their widest cell; the last one is not padded.
-fn table(out: &mut String, head: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) {
-    if rows.is_empty() {
-        return;
-    }
-    let width = |column: usize| {
-        let cells = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.0.chars().count());
-        cells
-            .chain(head.get(column).map(|title| title.len()))
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..head.len()).map(width).collect();
-    out.push('\n');
-    let titles = head.iter().map(|title| Cell::plain(*title)).collect();
-    for row in std::iter::once(titles).chain(rows) {
-        let mut text = String::new();
-        for (Cell(cell, colour), width) in row.into_iter().zip(&widths) {
-            let padded = format!("{cell:<width$}");
-            match colour {
-                Some(colour) => text.push_str(&paint.word(&padded, colour)),
-                None => text.push_str(&padded),
-            }
-            text.push_str("  ");
-        }
-        line(out, format_args!("{}", text.trim_end()));
-    }
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(out, "{text}");
-}
-
-impl Paint {
-    fn word(self, text: &str, colour: Colour) -> String {
-        if !self.0 {
-            return text.to_owned();
-        }
-        let code = match colour {
-            Colour::Good => 32,
-            Colour::Quiet => 36,
-            Colour::Doubt => 33,
-            Colour::Bad => 31,
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
-    }
-}
-
 fn priority(router: &RouterStatus) -> String {
     if router.effective_priority == router.priority {
         router.priority.to_string()
@@ -335,4 +263,55 @@ fn weight(check: &CheckStatus) -> String {
     check
         .weight
         .map_or_else(|| "hard".into(), |weight| format!("{weight:+}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use standfast_core::config::file::Config;
+    use standfast_core::engine::Engine;
+    use standfast_core::event::{Event, Packet};
+    use standfast_core::ids::AdvertInterval;
+    use standfast_core::time::Instant;
+    use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
+
+    use super::*;
+
+    #[test]
+    fn a_rejected_peer_and_a_foreign_one_are_seen_at_a_glance() {
+        let text = "node \"lb01\"\nvrrp \"VI_1\" {\n interface \"eth1\"\n virtual-router-id 55\n version 2\n \
+                    virtual-address \"192.0.2.10/24\"\n}\n";
+        let config = Config::parse("standfast.kdl", text).expect("it is right");
+        let now = Instant::from_nanos(1);
+        let mut engine = Engine::new(config, 1, now);
+        for vrid in [55, 55, 56] {
+            let advert = Advert {
+                version: standfast_core::ids::Version::V3,
+                vrid: vrid.try_into().expect("legal"),
+                priority: 100,
+                interval: AdvertInterval::DEFAULT,
+                addresses: vec![[192, 0, 2, 10].into()],
+                auth: None,
+            };
+            let source = [192, 0, 2, 2].into();
+            engine.handle(
+                Event::Packet(Packet {
+                    interface: "eth1".parse().expect("legal"),
+                    source,
+                    destination: GROUP,
+                    ttl: 255,
+                    payload: advert.encode(source, GROUP, ChecksumForm::PseudoHeader),
+                }),
+                now,
+            );
+        }
+        let shown = render(&engine.status(now), Paint(false));
+        for part in [
+            "eth1 vrid 55  IPv4 v2 multicast  192.0.2.10/24",
+            "  VI_1: ALARM 192.0.2.2 is alive (version 3, priority 100), but its adverts are rejected: another VRRP version",
+            "192.0.2.2  VI_1          100       0ms ago  3        1.0s      -         rejected: another VRRP version",
+            "192.0.2.2  eth1 vrid 56  -         0ms ago  -        -         -         nobody here has this VRID",
+        ] {
+            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+        }
+    }
 }

@@ -134,6 +134,12 @@ fn link_of(state: LinkState) -> Link {
         up: state.up,
         carrier: state.carrier,
         addresses: there.map(|address| address.address).collect(),
+        ours: state
+            .addresses
+            .iter()
+            .filter(|address| address.ours)
+            .map(|address| address.address)
+            .collect(),
     }
 }
 

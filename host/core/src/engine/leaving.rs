@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::command::Command;
 use crate::engine::Engine;
+use crate::engine::router::Router;
 use crate::hooks::Hook;
 use crate::service::machine::Machine as Service;
 use crate::time::Instant;
@@ -37,7 +38,8 @@ impl Engine {
     /// The end: addresses are off, services have ended, hooks were told or had their time.
     pub(super) fn finish_leaving(&mut self, now: Instant) {
         let Some(since) = self.leaving else { return };
-        let released = self.routers.values().all(|router| router.addresses.settled());
+        let let_go = |router: &Router| router.addresses.settled() && router.strays.left().is_empty();
+        let released = self.routers.values().all(let_go);
         let stopped = self.services.values().all(Service::is_stopped);
         let told = self.hooks.values().all(Hook::is_idle);
         let patience_over = now >= since + FAREWELL;

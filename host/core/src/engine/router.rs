@@ -1,11 +1,13 @@
 //! One virtual router with all its small machines; their actions become commands here.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::command::{Command, Holdings};
 use crate::config::router::RouterConfig;
 use crate::config::virtual_address::VirtualAddress;
-use crate::event::Packet;
+use crate::engine::strays::{Strays, difference};
+use crate::event::{Link, Packet};
 use crate::ids::{Priority, VrrpState};
 use crate::status::Counters;
 use crate::time::Instant;
@@ -42,6 +44,10 @@ pub(crate) struct Router {
     pub(crate) config: RouterConfig,
     pub(crate) machine: Machine,
     pub(crate) addresses: Addresses,
+    pub(crate) strays: Strays,
+    /// An owner's addresses that were on the interface before standfast was: they are never put on or taken off.
+    /// `None`: not known before the interface was seen.
+    owned: Option<BTreeSet<IpAddr>>,
     pub(crate) announcer: Announcer,
     pub(crate) peers: Peers,
     pub(crate) rivals: Rivals,
@@ -58,8 +64,11 @@ pub(crate) struct Router {
 impl Router {
     pub(crate) fn new(config: RouterConfig, now: Instant) -> Self {
         let machine = Machine::new(&config, now);
+        let owned = (config.priority != Priority::OWNER).then(BTreeSet::new);
         Self {
             config,
+            owned,
+            strays: Strays::default(),
             machine,
             addresses: Addresses::default(),
             announcer: Announcer::default(),
@@ -73,8 +82,26 @@ impl Router {
         }
     }
 
+    /// An owner has seen its interface: what is there and not ours is its own (R-5.2.4-1).
+    pub(crate) fn on_link(&mut self, link: &Link, now: Instant, deeds: &mut Deeds) {
+        if self.owned.is_none() {
+            let there = |address: &IpAddr| link.addresses.contains(address) && !link.ours.contains(address);
+            self.owned = Some(
+                self.config
+                    .held()
+                    .map(|held| held.address)
+                    .filter(there)
+                    .collect(),
+            );
+            self.begin(now, deeds);
+        }
+    }
+
     /// Addresses left over from an earlier life would be a second owner.
     pub(crate) fn begin(&mut self, now: Instant, deeds: &mut Deeds) {
+        if self.owned.is_none() {
+            return;
+        }
         let step = self.addresses.want(false, now);
         self.take(step, deeds);
     }
@@ -144,6 +171,9 @@ impl Router {
         self.perform(actions, now, deeds);
         let step = self.addresses.poll(now);
         self.take(step, deeds);
+        if self.strays.poll(now) {
+            self.remove(Holdings::default(), deeds);
+        }
         self.announce(now, deeds);
         self.peers.poll(now, &mut self.voice);
         self.rivals.poll(now, &mut self.voice);
@@ -186,6 +216,9 @@ impl Router {
         now: Instant,
         deeds: &mut Deeds,
     ) {
+        if step == Step::Remove {
+            self.strays.answered(result.is_ok(), now);
+        }
         if self.addresses.done(step, result, now) {
             self.announcer.appeared(&self.config.garp, now);
             self.announce(now, deeds);
@@ -198,8 +231,11 @@ impl Router {
         there: impl Fn(&VirtualAddress) -> bool,
         now: Instant,
     ) -> Option<Meddling> {
-        let all = self.config.held().count();
-        let listed = match self.config.held().filter(|address| there(address)).count() {
+        let all = self.put_on().count();
+        if all == 0 {
+            return None;
+        }
+        let listed = match self.put_on().filter(|address| there(address)).count() {
             0 => Listed::None,
             count if count == all => Listed::All,
             _ => Listed::Some,
@@ -211,7 +247,8 @@ impl Router {
 
     /// When to call `tick`, and why.
     pub(crate) fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let addresses = self.addresses.deadline().map(|at| (at, "addresses"));
+        let addresses = [self.addresses.deadline(), self.strays.deadline()];
+        let addresses = addresses.into_iter().flatten().min().map(|at| (at, "addresses"));
         let announce = self.announcer.deadline().map(|at| (at, "announce"));
         let peers = self.peers.deadline().map(|at| (at, "peer"));
         let rivals = self.rivals.deadline().map(|at| (at, "rival"));
@@ -223,18 +260,17 @@ impl Router {
 
     /// Takes over a configuration of the same interface, VRID and version.
     pub(crate) fn reconfigure(&mut self, config: RouterConfig, now: Instant, deeds: &mut Deeds) {
-        let (old, new) = (holdings(&self.config), holdings(&config));
+        let old = self.holdings();
         self.machine.reconfigure(&config);
         self.config = config;
+        let new = self.holdings();
         if old != new {
             let gone = difference(&old, &new);
             let removal = !gone.is_empty() && (self.addresses.wanted() || !self.addresses.settled());
+            self.strays
+                .replace(if removal { gone } else { Holdings::default() }, &new);
             if removal {
-                deeds.commands.push(Command::RemoveAddresses {
-                    router: self.config.name.clone(),
-                    holdings: gone,
-                    forever: false,
-                });
+                self.remove(Holdings::default(), deeds);
             }
             let step = self.addresses.replaced(removal, now);
             self.take(step, deeds);
@@ -277,46 +313,49 @@ impl Router {
         }
     }
 
-    fn take(&self, step: Option<Step>, deeds: &mut Deeds) {
-        let Some(step) = step else { return };
-        let router = self.config.name.clone();
-        let holdings = holdings(&self.config);
-        deeds.commands.push(match step {
-            Step::Add => Command::AddAddresses { router, holdings },
-            Step::Remove => Command::RemoveAddresses {
-                router,
-                holdings,
-                forever: self.machine.state() == VrrpState::Stopped,
-            },
+    fn take(&mut self, step: Option<Step>, deeds: &mut Deeds) {
+        match step {
+            Some(Step::Add) => deeds.commands.push(Command::AddAddresses {
+                router: self.config.name.clone(),
+                holdings: self.holdings(),
+            }),
+            Some(Step::Remove) => self.remove(self.holdings(), deeds),
+            None => {}
+        }
+    }
+
+    /// Takes these off, and with them what an earlier configuration left.
+    fn remove(&mut self, mut holdings: Holdings, deeds: &mut Deeds) {
+        self.strays.ask();
+        let left = self.strays.left().clone();
+        holdings.addresses.extend(left.addresses);
+        holdings.routes.extend(left.routes);
+        holdings.rules.extend(left.rules);
+        deeds.commands.push(Command::RemoveAddresses {
+            router: self.config.name.clone(),
+            holdings,
+            forever: self.machine.state() == VrrpState::Stopped,
         });
+    }
+
+    /// What is put on while Master: everything but what an owner has anyway.
+    fn put_on(&self) -> impl Iterator<Item = &VirtualAddress> {
+        let owned = |address: &IpAddr| self.owned.as_ref().is_some_and(|owned| owned.contains(address));
+        self.config.held().filter(move |held| !owned(&held.address))
+    }
+
+    fn holdings(&self) -> Holdings {
+        let config = &self.config;
+        Holdings {
+            virtual_mac: config.virtual_mac.clone(),
+            addresses: self.put_on().cloned().collect(),
+            routes: config.routes.clone(),
+            rules: config.rules.clone(),
+            accept: config.accept || config.priority == Priority::OWNER,
+        }
     }
 
     pub(crate) fn is_master(&self) -> bool {
         self.machine.state() == VrrpState::Master
     }
-}
-
-fn holdings(config: &RouterConfig) -> Holdings {
-    Holdings {
-        virtual_mac: config.virtual_mac.clone(),
-        addresses: config.held().cloned().collect(),
-        routes: config.routes.clone(),
-        rules: config.rules.clone(),
-        accept: config.accept || config.priority == Priority::OWNER,
-    }
-}
-
-/// What is in `old` and not in `new`.
-fn difference(old: &Holdings, new: &Holdings) -> Holdings {
-    Holdings {
-        virtual_mac: None,
-        addresses: left_out(&old.addresses, &new.addresses),
-        routes: left_out(&old.routes, &new.routes),
-        rules: left_out(&old.rules, &new.rules),
-        accept: true,
-    }
-}
-
-fn left_out<T: Clone + PartialEq>(old: &[T], new: &[T]) -> Vec<T> {
-    old.iter().filter(|thing| !new.contains(thing)).cloned().collect()
 }

@@ -92,6 +92,7 @@ impl Hands {
                 up: true,
                 carrier: true,
                 addresses: vec![own],
+                ours: Vec::new(),
             },
             table: BTreeSet::new(),
             refuses_addresses: false,
@@ -117,6 +118,7 @@ impl Hands {
         let mut link = self.link.clone();
         if link.addresses.contains(&self.own) {
             link.addresses.extend(&self.table);
+            link.ours.extend(&self.table);
         }
         Event::Link {
             interface: id(ETH),

@@ -55,6 +55,11 @@ impl Lan {
             .collect()
     }
 
+    /// Virtual addresses that a node's kernel has.
+    pub(crate) fn held(&self, node: usize) -> std::collections::BTreeSet<std::net::IpAddr> {
+        self.nodes[node].hands.table.clone()
+    }
+
     /// Adverts of a node since `start`.
     pub(crate) fn sent_since(&self, node: usize, start: Instant) -> Vec<Sent> {
         let its = |sent: &&Sent| sent.node == node && sent.at >= start;

@@ -1,0 +1,80 @@
+//! What a reload took out of a router while the kernel may still have it: asked for until the kernel has confirmed.
+
+use std::time::Duration;
+
+use crate::command::Holdings;
+use crate::time::Instant;
+
+/// Wait before asking again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Holdings of earlier configurations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strays {
+    left: Holdings,
+    /// Removals that the kernel has not answered.
+    asked: u32,
+    /// Those of them that were asked for before `left` was what it is.
+    stale: u32,
+    retry: Option<Instant>,
+}
+
+impl Strays {
+    /// These are held no longer; what is held again is none of them.
+    pub(crate) fn replace(&mut self, gone: Holdings, held: &Holdings) {
+        self.left.addresses.extend(gone.addresses);
+        self.left.routes.extend(gone.routes);
+        self.left.rules.extend(gone.rules);
+        self.left = difference(&self.left, held);
+        self.stale = self.asked;
+        self.retry = None;
+    }
+
+    /// What a removal must name beside what is held now.
+    pub(crate) fn left(&self) -> &Holdings {
+        &self.left
+    }
+
+    /// A removal that names them has been asked for.
+    pub(crate) fn ask(&mut self) {
+        self.asked = self.asked.saturating_add(1);
+        self.retry = None;
+    }
+
+    /// A removal was answered.
+    pub(crate) fn answered(&mut self, good: bool, now: Instant) {
+        self.asked = self.asked.saturating_sub(1);
+        if self.stale > 0 {
+            self.stale -= 1;
+        } else if good {
+            self.left = Holdings::default();
+        } else if !self.left.is_empty() && self.asked == 0 {
+            self.retry = Some(now + RETRY);
+        }
+    }
+
+    /// Whether they must be asked for again now.
+    pub(crate) fn poll(&mut self, now: Instant) -> bool {
+        self.retry.take_if(|at| *at <= now).is_some()
+    }
+
+    /// When to ask again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.retry
+    }
+}
+
+/// What is in `old` and not in `new`.
+pub(crate) fn difference(old: &Holdings, new: &Holdings) -> Holdings {
+    Holdings {
+        virtual_mac: None,
+        addresses: left_out(&old.addresses, &new.addresses),
+        routes: left_out(&old.routes, &new.routes),
+        rules: left_out(&old.rules, &new.rules),
+        accept: true,
+    }
+}
+
+fn left_out<T: Clone + PartialEq>(old: &[T], new: &[T]) -> Vec<T> {
+    old.iter().filter(|thing| !new.contains(thing)).cloned().collect()
+}

@@ -1,0 +1,390 @@
+//! What must hold of one node at every event: S3 to S9 and S11, judged beside the engine from what goes in and out.
+
+use std::time::Duration;
+
+use standfast_core::command::Command;
+use standfast_core::engine::Engine;
+use standfast_core::event::{Event, Packet};
+use standfast_core::ids::{AdvertInterval, Priority, Version, VrrpState};
+use standfast_core::time::Instant;
+use standfast_core::wire::advert::Advert;
+
+use crate::lan::config::centis;
+use crate::node::Node;
+use crate::plan::PreemptPlan;
+
+/// Commands that one event may cause.
+const MOST_COMMANDS: usize = 40;
+
+/// What is seen of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) state: VrrpState,
+    pub(crate) priority: u8,
+    pub(crate) timed: bool,
+}
+
+/// An event as far as the watcher cares.
+#[derive(Clone, Debug)]
+pub(crate) enum Cause {
+    Tick,
+    /// From a neighbour, or an own one come back.
+    Heard {
+        advert: Advert,
+        key: (u8, std::net::IpAddr),
+        own: bool,
+    },
+    Noise,
+    Stopping,
+    Other,
+}
+
+/// The watcher's own book about a node; all times are the node's.
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher {
+    pub(crate) view: View,
+    /// Last event that restarted the wait of a Backup, and whether that was a goodbye.
+    base: (Instant, bool),
+    /// Least and greatest interval that it may have learned.
+    learned: (AdvertInterval, AdvertInterval),
+    /// A worse master may have restarted the wait, which depends on a delay that is not calculated here.
+    loose: bool,
+    /// Last advert that armed the advert timer.
+    armed: Instant,
+    /// Least and greatest own interval since.
+    own: (AdvertInterval, AdvertInterval),
+    /// Whether the addresses are wanted, as the commands say.
+    wanted: bool,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        let view = View {
+            state: VrrpState::Stopped,
+            priority: 1,
+            timed: false,
+        };
+        let (never, any) = (Instant::from_nanos(0), centis(1));
+        Self {
+            view,
+            base: (never, false),
+            learned: (any, any),
+            loose: false,
+            armed: never,
+            own: (any, any),
+            wanted: false,
+        }
+    }
+}
+
+impl Watcher {
+    pub(crate) fn new(engine: &Engine, now: Instant, node: &Node) -> Self {
+        let own = centis(node.plan.interval);
+        Self {
+            view: view(engine, now),
+            learned: (own, own),
+            own: (own, own),
+            ..Self::default()
+        }
+    }
+
+    /// The longest time to the next advert of a master: its interval, or the one before a reload (nanoseconds).
+    pub(crate) fn cadence(&self) -> u64 {
+        u64::from(self.own.1.centis()) * 10_000_000
+    }
+
+    /// Judges what one event did.
+    pub(crate) fn after(
+        &mut self,
+        cause: &Cause,
+        commands: &[Command],
+        engine: &Engine,
+        now: Instant,
+        node: &Node,
+    ) {
+        let before = std::mem::replace(&mut self.view, view(engine, now));
+        let after = self.view;
+        let moved = (before.state != after.state).then_some((before.state, after.state));
+        assert!(
+            commands.len() <= MOST_COMMANDS,
+            "S11: {} commands at once",
+            commands.len()
+        );
+        for command in commands {
+            match command {
+                Command::AddAddresses { .. } => self.wanted = true,
+                Command::RemoveAddresses { .. } => self.wanted = false,
+                Command::Announce { .. } => {
+                    assert_eq!(
+                        after.state,
+                        VrrpState::Master,
+                        "S4: announces without being master"
+                    );
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(
+            self.wanted,
+            after.state == VrrpState::Master,
+            "S4: addresses wanted, in {}",
+            after.state
+        );
+        let timed = matches!(after.state, VrrpState::Backup | VrrpState::Master);
+        assert_eq!(after.timed, timed, "S5: a timer in {}", after.state);
+        if let Cause::Heard { own: true, .. } | Cause::Noise = cause {
+            assert_eq!(
+                (before, commands),
+                (after, &[][..]),
+                "S7: an own frame or noise has an effect"
+            );
+        }
+        if let Some((from, to)) = moved {
+            self.judge_move(from, to, cause, now, node);
+        }
+        self.judge_adverts(&adverts(commands, node), before, cause, now, node);
+        self.keep_book(before.state, cause, now, node);
+        self.judge_deadline(engine, now, node);
+    }
+
+    /// S3, S6, S9, and that a promotion is a timer's.
+    fn judge_move(&self, from: VrrpState, to: VrrpState, cause: &Cause, now: Instant, node: &Node) {
+        match (from, to, cause) {
+            (VrrpState::Backup, VrrpState::Master, Cause::Tick) => {
+                let (base, goodbye) = self.base;
+                let waited = now.since(base);
+                let least = self.wait(goodbye, self.learned.0, node);
+                assert!(
+                    waited >= least,
+                    "S3, S9: took over after {waited:?} instead of {least:?}"
+                );
+            }
+            (VrrpState::Backup, VrrpState::Master, _) => panic!("S10: took over without a timer: {cause:?}"),
+            (_, VrrpState::Master, _) => {
+                assert_eq!(
+                    self.view.priority, 255,
+                    "only an owner is master at once, from {from}"
+                );
+            }
+            (VrrpState::Master, VrrpState::Backup, Cause::Heard { key, .. }) => {
+                let own = (self.view.priority, node.own);
+                assert!(
+                    *key > own,
+                    "S6: gave up for {key:?}, which is not larger than {own:?}"
+                );
+            }
+            (VrrpState::Master, VrrpState::Backup, _) => panic!("S6: gave up without an advert: {cause:?}"),
+            (VrrpState::Master, _, Cause::Heard { .. }) => panic!("S6: an advert moved it to {to}"),
+            _ => {}
+        }
+    }
+
+    /// S5, S8, and that the last word of one that leaves is its goodbye.
+    fn judge_adverts(&mut self, adverts: &[Advert], before: View, cause: &Cause, now: Instant, node: &Node) {
+        let after = self.view;
+        let masters = (
+            before.state == VrrpState::Master,
+            after.state == VrrpState::Master,
+        );
+        for (index, advert) in adverts.iter().enumerate() {
+            assert!(masters.0 || masters.1, "S8: speaks without being master");
+            assert_eq!(advert.version, node.version, "S8: version");
+            // The last word to a better master carries that one's interval, which the other Backups are to learn.
+            let interval = match cause {
+                Cause::Heard { advert: better, .. } if masters == (true, false) => better.interval,
+                _ => centis(node.plan.interval),
+            };
+            assert_eq!(advert.interval, interval, "S8: interval");
+            assert_eq!(advert.addresses, node.vips(), "S8: addresses");
+            if advert.priority == 0 {
+                assert!(
+                    masters == (true, false) && index + 1 == adverts.len(),
+                    "S8: priority 0 is the last word"
+                );
+            } else {
+                let owner = node.plan.priority == 255;
+                assert_eq!(advert.priority == 255, owner, "S8: 255 is the owner's");
+                assert!(
+                    [before.priority, after.priority].contains(&advert.priority),
+                    "S8: priority"
+                );
+            }
+        }
+        let quits = masters == (true, false) && after.state != VrrpState::Backup;
+        let goodbye = adverts.last().is_some_and(|advert| advert.priority == 0);
+        assert_eq!(
+            quits, goodbye,
+            "S8: one that leaves says goodbye, nobody else does"
+        );
+        let spoke = !adverts.is_empty();
+        let least = self.own.0.duration();
+        match cause {
+            Cause::Tick if masters == (true, true) && spoke && before.priority == after.priority => {
+                let passed = now.since(self.armed);
+                assert!(
+                    passed >= least,
+                    "S5: an advert {passed:?} after the last one, not {least:?}"
+                );
+            }
+            Cause::Heard {
+                advert, own: false, ..
+            } if masters == (true, true) => {
+                let due = advert.priority == 0;
+                assert!(spoke || !due, "R-6.4.3-10: a goodbye is answered");
+                assert!(
+                    !spoke || due || node.version == Version::V3,
+                    "R2-6: version 2 is silent"
+                );
+            }
+            _ => {}
+        }
+        // What arms the advert timer: being master, being due, a goodbye heard, a new priority; not a losing advert.
+        let losing = matches!(cause, Cause::Heard { advert, .. } if advert.priority > 0);
+        if masters.1 && spoke && !losing {
+            self.armed = now;
+            self.own = (centis(node.plan.interval), centis(node.plan.interval));
+        }
+    }
+
+    /// Notes what restarts the wait of a Backup, and which interval it goes by.
+    fn keep_book(&mut self, before: VrrpState, cause: &Cause, now: Instant, node: &Node) {
+        let own = centis(node.plan.interval);
+        self.own = (self.own.0.min(own), self.own.1.max(own));
+        if self.view.state != VrrpState::Backup {
+            return;
+        }
+        let learns = node.version == Version::V3;
+        match cause {
+            Cause::Heard { advert, .. } if before == VrrpState::Master => {
+                self.base = (now, false);
+                self.loose = false;
+                self.learned = if learns {
+                    (advert.interval, advert.interval)
+                } else {
+                    (own, own)
+                };
+            }
+            _ if before != VrrpState::Backup => {
+                self.base = (now, false);
+                self.loose = false;
+                self.learned = (own, own);
+            }
+            Cause::Heard { own: true, .. } => {}
+            Cause::Heard { advert, .. } if advert.priority == 0 => {
+                self.base = (now, true);
+                self.loose = false;
+            }
+            Cause::Heard { advert, .. } => {
+                let acceptable =
+                    advert.priority >= self.view.priority || node.plan.preempt == PreemptPlan::Never;
+                let tolerable = matches!(node.plan.preempt, PreemptPlan::After(1..));
+                let heard = advert.interval;
+                if acceptable {
+                    self.base = (now, false);
+                    self.loose = false;
+                    self.learned = if learns { (heard, heard) } else { self.learned };
+                } else if tolerable {
+                    self.loose = true;
+                    if learns {
+                        self.learned = (self.learned.0.min(heard), self.learned.1.max(heard));
+                    }
+                }
+            }
+            _ => {}
+        }
+        if !learns {
+            self.learned = (self.learned.0.min(own), self.learned.1.max(own));
+        }
+    }
+
+    /// A deadline is not forgotten: the engine wants to be woken in time.
+    fn judge_deadline(&self, engine: &Engine, now: Instant, node: &Node) {
+        let at_latest = match self.view.state {
+            VrrpState::Master => self.armed + self.own.1.duration(),
+            VrrpState::Backup if self.loose => return,
+            VrrpState::Backup => self.base.0 + self.wait(self.base.1, self.learned.1, node),
+            VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => return,
+        };
+        let wakes = engine.poll_timeout(now).map(|(at, _)| at);
+        let in_time = wakes.is_some_and(|at| at <= at_latest.max(now));
+        assert!(
+            in_time,
+            "S5: in {} it wakes at {wakes:?}, not by {at_latest:?}",
+            self.view.state
+        );
+    }
+
+    /// Skew or Master_Down, calculated apart from the core.
+    fn wait(&self, goodbye: bool, interval: AdvertInterval, node: &Node) -> Duration {
+        let scale = if node.version == Version::V2 {
+            100
+        } else {
+            u64::from(interval.centis())
+        };
+        let skew = Duration::from_nanos((256 - u64::from(self.view.priority)) * scale * 10_000_000 / 256);
+        if goodbye {
+            skew
+        } else {
+            interval.duration() * 3 + skew
+        }
+    }
+}
+
+pub(crate) fn view(engine: &Engine, now: Instant) -> View {
+    let status = engine.status(now);
+    let router = status.routers.first().expect("it has a router");
+    let priority = Priority::try_from(router.effective_priority)
+        .expect("0 is on the wire only")
+        .get();
+    View {
+        state: router.state,
+        priority,
+        timed: router.timer_ms.is_some(),
+    }
+}
+
+/// What an event is for the watcher.
+pub(crate) fn cause(event: &Event, node: &Node) -> Cause {
+    match event {
+        Event::Tick => Cause::Tick,
+        Event::Shutdown => Cause::Stopping,
+        Event::Packet(packet) => heard(packet, node),
+        _ => Cause::Other,
+    }
+}
+
+fn heard(packet: &Packet, node: &Node) -> Cause {
+    match Advert::decode(&packet.payload, packet.source, packet.destination) {
+        // R2-3: version 2 drops another interval. R2-5: so does an owner everything.
+        Ok((advert, _)) if node.version == Version::V3 || advert.interval.centis() == node.plan.interval => {
+            let key = (advert.priority, packet.source);
+            Cause::Heard {
+                advert,
+                key,
+                own: packet.source == node.own,
+            }
+        }
+        Ok(_) | Err(_) => Cause::Noise,
+    }
+}
+
+/// The adverts among commands: what is sent decodes, comes from this node, and can be received (S8).
+fn adverts(commands: &[Command], node: &Node) -> Vec<Advert> {
+    let mut adverts = Vec::new();
+    for command in commands {
+        if let Command::SendAdvert {
+            source,
+            destination,
+            ttl,
+            bytes,
+            ..
+        } = command
+        {
+            assert_eq!((*source, *ttl), (node.own, 255), "S8: source and TTL");
+            let (advert, _) =
+                Advert::decode(bytes, *source, *destination).expect("S8: what is sent is an advert");
+            adverts.push(advert);
+        }
+    }
+    adverts
+}
