@@ -8,7 +8,7 @@ use standfast_lab::ensure;
 use standfast_lab::enter::SELF;
 use standfast_lab::error::Result;
 use standfast_lab::hostile::{ALL, send};
-use standfast_lab::order::Ran;
+use standfast_lab::order::{End, Ran};
 use standfast_lab::pair::{BACKUP_FIRES, CLIENT_STALL, Pair};
 use standfast_lab::standfast::{RUNTIME, cli, run_command, start};
 use standfast_lab::world::{BALANCERS, World};
@@ -137,10 +137,22 @@ pub(crate) fn config_errors_are_all_named() -> Result<()> {
     refused(&cli(&world.lb01, &["validate", &file])?, 3, &faults)
 }
 
-pub(crate) fn missing_interface_ends_with_6() -> Result<()> {
+/// An interface may come later (around::interfaces_come_and_go); until then the node is degraded and says why.
+pub(crate) fn missing_interface_is_waited_for() -> Result<()> {
     let world = World::new()?;
     let text = Config::new(3, 100).text(&world.lb01).replace("eth1", "eth9");
-    refused(&starting(&world, &text)?, 6, &["eth9"])
+    let daemon = start(&world.lb01, &text)?;
+    let log = daemon.program.log_text();
+    ensure!(
+        log.contains("eth9") && log.contains("waited for"),
+        "no line on it: {log}"
+    );
+    refused(&daemon.ask(&["status"])?, 1, &["FAULT", "eth9"])?;
+    ensure!(
+        daemon.stop()? == End::Code(0),
+        "a waiting daemon does not end well"
+    );
+    Ok(())
 }
 
 pub(crate) fn missing_plugin_ends_with_6() -> Result<()> {

@@ -1,12 +1,22 @@
 //! The e2e tests: the real programs in network namespaces, each test in a world of its own.
 
+mod announce;
+mod around;
 mod checks;
 mod cli;
+mod election;
+mod events;
 mod failover;
+mod family;
+mod hmac;
 mod hostile;
 mod hotload;
 mod interop;
+mod malformed;
+mod matrix;
 mod nginx;
+mod peers;
+mod vmac;
 
 use std::process::ExitCode;
 
@@ -40,11 +50,48 @@ const TESTS: &[Test] = tests![
     interop::v2_keepalived_first,
     interop::v3_standfast_first,
     interop::v3_keepalived_first,
+    matrix::every_cast_moves_with_keepalived,
+    matrix::every_cast_moves_between_two_standfast,
+    matrix::every_version_moves_with_frr,
+    peers::passwords_and_seconds_of_version_2,
+    peers::intervals_of_version_3_are_adopted,
+    peers::address_lists_that_differ_are_accepted_and_said,
+    peers::both_checksum_forms_are_read_and_answered,
+    election::ties_are_decided_by_address,
+    election::the_higher_address_wins_the_tie,
+    election::two_owners_resolve_by_address,
+    election::preemption_is_off_or_delayed,
+    election::down_timer_counts_the_adverts_it_was_told,
+    election::frr_ties_preempt_off_and_ten_milliseconds,
+    events::frozen_masters_are_replaced_and_come_back_in_peace,
+    events::flapping_links_end_in_one_master,
+    events::one_way_loss_is_named_and_heals,
+    events::deleted_addresses_come_back,
+    events::weights_move_the_vip_there_and_back,
+    announce::announcements_come_in_two_blocks,
+    announce::worse_masters_are_answered_by_version_3_only,
+    family::clients_reach_ipv6_addresses_wherever_they_are,
+    family::strangers_are_rejected_by_unicast_routers,
+    family::accept_off_drops_packets_but_answers_neighbours,
+    vmac::adverts_and_answers_come_from_the_virtual_mac,
+    vmac::the_virtual_mac_moves_and_leaves_nothing_behind,
+    vmac::killed_daemons_come_back_mute,
+    vmac::keepalived_with_virtual_macs_is_a_peer,
+    around::sync_group_moves_as_one,
+    around::sync_group_of_policy_all_leaves_the_healthy_one,
+    around::interfaces_come_and_go,
+    around::routes_and_rules_follow_the_master,
+    around::startup_delay_holds_back_the_election,
+    hmac::equal_keys_make_one_master_and_none_is_rejected,
+    hmac::keys_are_rolled_out_without_a_second_master,
+    malformed::every_malformed_advert_moves_a_counter_and_nothing_else,
+    malformed::floods_and_spoofs_end_with_the_sender,
+    malformed::many_strangers_fill_a_bounded_table,
     hostile::garbage_is_counted_and_moves_nothing,
     hostile::malformed_control_requests_get_an_error,
     hostile::config_errors_are_all_named,
     hostile::missing_config_file_is_one_clear_line,
-    hostile::missing_interface_ends_with_6,
+    hostile::missing_interface_is_waited_for,
     hostile::missing_plugin_ends_with_6,
     hostile::second_copy_ends_with_5,
     hostile::lacking_rights_end_with_4,

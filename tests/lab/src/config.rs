@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::node::Node;
 use crate::place;
+use crate::router::Router;
 use crate::world::VIP;
 
 /// A shipped example, with the paths of `node` instead of the machine's.
@@ -137,6 +138,16 @@ impl Config {
         );
         localize(&text, node)
     }
+}
+
+/// The file of `node` with these routers, and more blocks after them.
+pub fn file_of(node: &Node, routers: &[Router], more: &str) -> String {
+    let blocks: String = routers.iter().map(Router::as_kdl).collect();
+    let plugins = "plugins \"/usr/lib/standfast/plugins\"";
+    localize(
+        &format!("node \"{}\"\n{plugins}\n\n{blocks}{more}", node.name()),
+        node,
+    )
 }
 
 fn indent(body: &str) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::node::{Node, Program};
 use crate::place::system;
+use crate::router::Router;
 use crate::world::VIP;
 
 /// The program.
@@ -77,13 +78,22 @@ impl Instance {
     }
 }
 
-/// Starts keepalived in a node.
+/// Starts keepalived in a node with one router.
 pub fn start(node: &Node, instance: &Instance) -> Result<Program> {
+    start_text(node, &instance.text(node.name()))
+}
+
+/// Starts keepalived in a node with many routers.
+pub fn start_routers(node: &Node, routers: &[Router]) -> Result<Program> {
+    let blocks: String = routers.iter().map(Router::as_keepalived).collect();
+    let text = format!("global_defs {{\n    router_id {}\n}}\n{blocks}", node.name());
+    start_text(node, &text)
+}
+
+/// Starts keepalived in a node with this configuration.
+pub fn start_text(node: &Node, text: &str) -> Result<Program> {
     system(KEEPALIVED, "keepalived")?;
-    let file = node
-        .write("etc/keepalived.conf", instance.text(node.name()))?
-        .display()
-        .to_string();
+    let file = node.write("etc/keepalived.conf", text)?.display().to_string();
     // A killed one leaves its pid files behind and the next refuses to start.
     for stale in ["/run/keepalived.pid", "/run/vrrp.pid"] {
         node.run(&["rm", "-f", stale])?;

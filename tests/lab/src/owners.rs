@@ -1,6 +1,6 @@
 //! Who had the VIP when, as the kernel of each node tells it: the evidence for "one owner".
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,19 +16,23 @@ use crate::error::{Doing, Result};
 use crate::netns;
 use crate::node::Node;
 
-/// `RTMGRP_IPV4_IFADDR`: tell of every IPv4 address that comes or goes.
-const IPV4_ADDRESSES: u32 = 0x10;
+/// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`: tell of every address that comes or goes.
+const ADDRESSES: u32 = 0x110;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
+const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+const IPV6: u8 = 10;
 
-/// The VIP came to a node or left it.
+/// An address came to a node or left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// When the node's kernel did it.
     pub at: Instant,
     /// Which node.
     pub node: String,
+    /// Which address.
+    pub address: IpAddr,
     /// Came or left.
     pub came: bool,
 }
@@ -36,6 +40,7 @@ pub struct Change {
 /// All changes since the start; the watching ends with the world.
 #[derive(Clone, Debug)]
 pub struct Owners {
+    vip: IpAddr,
     changes: Arc<Mutex<Vec<Change>>>,
     ends: Arc<AtomicBool>,
 }
@@ -44,6 +49,7 @@ impl Owners {
     /// Begins to watch; no node has `vip` yet.
     pub(crate) fn start(nodes: &[&Node], vip: Ipv4Addr) -> Result<Self> {
         let owners = Self {
+            vip: vip.into(),
             changes: Arc::default(),
             ends: Arc::default(),
         };
@@ -51,7 +57,7 @@ impl Owners {
             let (changes, ends) = (Arc::clone(&owners.changes), Arc::clone(&owners.ends));
             let name = node.name().to_owned();
             let (ready, wait) = std::sync::mpsc::sync_channel(1);
-            netns::spawn_in(node.pid(), move || watch(&name, vip, &changes, &ends, &ready))?;
+            netns::spawn_in(node.pid(), move || watch(&name, &changes, &ends, &ready))?;
             wait.recv()
                 .ok()
                 .doing(|| format!("cannot watch the addresses of {}", node.name()))?;
@@ -70,18 +76,24 @@ impl Owners {
 
     /// Whether the node has the VIP now.
     pub fn holds(&self, node: &str) -> bool {
-        self.lock()
-            .iter()
-            .rev()
-            .find(|change| change.node == node)
-            .is_some_and(|change| change.came)
+        self.has(node, self.vip)
     }
 
-    /// All changes since `start`, in order.
+    /// Whether the node has `address` now, if that came after the start.
+    pub fn has(&self, node: &str, address: IpAddr) -> bool {
+        held(&self.lock(), node, address)
+    }
+
+    /// All changes of the VIP since `start`, in order.
     pub fn since(&self, start: Instant) -> Vec<Change> {
+        self.changes_of(self.vip, start)
+    }
+
+    /// All changes of `address` since `start`, in order.
+    pub fn changes_of(&self, address: IpAddr, start: Instant) -> Vec<Change> {
         self.lock()
             .iter()
-            .filter(|change| change.at >= start)
+            .filter(|change| change.at >= start && change.address == address)
             .cloned()
             .collect()
     }
@@ -98,7 +110,7 @@ impl Owners {
 
     fn time_with(&self, start: Instant, counts: impl Fn(usize) -> bool) -> Duration {
         let (mut holders, mut from, mut sum) = (Vec::<String>::new(), start, Duration::ZERO);
-        for change in self.lock().iter() {
+        for change in self.lock().iter().filter(|change| change.address == self.vip) {
             if change.at > from && counts(holders.len()) {
                 sum += change.at - from;
             }
@@ -117,7 +129,6 @@ impl Owners {
 
 fn watch(
     name: &str,
-    vip: Ipv4Addr,
     changes: &Mutex<Vec<Change>>,
     ends: &AtomicBool,
     ready: &std::sync::mpsc::SyncSender<()>,
@@ -129,7 +140,7 @@ fn watch(
         flags,
         SockProtocol::NetlinkRoute,
     )?;
-    bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, IPV4_ADDRESSES))?;
+    bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, ADDRESSES))?;
     setsockopt(&netlink, RcvBuf, &(4 << 20))?;
     setsockopt(&netlink, ReceiveTimeout, &TimeVal::new(0, 200_000))?;
     // The receiver waits in `start`.
@@ -142,16 +153,12 @@ fn watch(
         let at = Instant::now();
         for (address, came) in parse(&buffer[..length]) {
             let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
-            let held = changes
-                .iter()
-                .rev()
-                .find(|c| c.node == name)
-                .is_some_and(|c| c.came);
             // A renewed lease is told as a new address: not a change for us.
-            if address == vip && came != held {
+            if came != held(&changes, name, address) {
                 changes.push(Change {
                     at,
                     node: name.to_owned(),
+                    address,
                     came,
                 });
             }
@@ -160,8 +167,16 @@ fn watch(
     Ok(())
 }
 
+fn held(changes: &[Change], node: &str, address: IpAddr) -> bool {
+    changes
+        .iter()
+        .rev()
+        .find(|change| change.node == node && change.address == address)
+        .is_some_and(|change| change.came)
+}
+
 /// The addresses that came (true) or went in one netlink datagram.
-fn parse(mut bytes: &[u8]) -> Vec<(Ipv4Addr, bool)> {
+fn parse(mut bytes: &[u8]) -> Vec<(IpAddr, bool)> {
     let mut found = Vec::new();
     while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
         let length = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]) as usize;
@@ -171,7 +186,7 @@ fn parse(mut bytes: &[u8]) -> Vec<(Ipv4Addr, bool)> {
         };
         // Eight bytes of ifaddrmsg stand before the attributes.
         if matches!(kind, RTM_NEWADDR | RTM_DELADDR)
-            && let Some(address) = body.get(8..).and_then(local)
+            && let Some(address) = body.get(8..).and_then(|rest| local(rest, body[0] == IPV6))
         {
             found.push((address, kind == RTM_NEWADDR));
         }
@@ -182,14 +197,25 @@ fn parse(mut bytes: &[u8]) -> Vec<(Ipv4Addr, bool)> {
     found
 }
 
-/// Attribute `IFA_LOCAL`.
-fn local(mut attributes: &[u8]) -> Option<Ipv4Addr> {
+/// Attribute `IFA_LOCAL`, or `IFA_ADDRESS` where IPv6 has only that.
+fn local(mut attributes: &[u8], ipv6: bool) -> Option<IpAddr> {
+    let mut found = None;
     while let Some((head, rest)) = attributes.split_first_chunk::<4>() {
         let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
-        if u16::from_ne_bytes([head[2], head[3]]) == IFA_LOCAL {
-            return Some(<[u8; 4]>::try_from(rest.get(..4)?).ok()?.into());
+        let kind = u16::from_ne_bytes([head[2], head[3]]);
+        let address = || -> Option<IpAddr> {
+            Some(if ipv6 {
+                Ipv6Addr::from(<[u8; 16]>::try_from(rest.get(..16)?).ok()?).into()
+            } else {
+                Ipv4Addr::from(<[u8; 4]>::try_from(rest.get(..4)?).ok()?).into()
+            })
+        };
+        if kind == IFA_LOCAL || (kind == IFA_ADDRESS && found.is_none()) {
+            found = address();
         }
-        attributes = attributes.get(length.max(4).next_multiple_of(4)..)?;
+        attributes = attributes
+            .get(length.max(4).next_multiple_of(4)..)
+            .unwrap_or_default();
     }
-    None
+    found
 }

@@ -9,11 +9,14 @@ use crate::error::{Error, Result};
 use crate::say;
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("nginx", "nginx-light"),
     ("keepalived", "keepalived"),
+    ("vrrpd", "frr"),
+    ("nft", "nftables"),
     ("ip", "iproute2"),
     ("bridge", "iproute2"),
+    ("ping", "iputils-ping"),
     ("pidof", "sysvinit-utils"),
 ];
 /// Compiler targets: plugins are components, the core must be pure.
@@ -29,8 +32,9 @@ if [ ! -e $policy ]; then
 fi
 apt-get update -q && apt-get install -y --no-install-recommends "$@"
 "#;
-/// Where programs of the system lie; sbin may be missing in an ordinary user's PATH.
-const FOLDERS: [&str; 6] = [
+/// Where programs of the system lie; sbin may be missing in an ordinary user's PATH, FRR keeps its daemons apart.
+const FOLDERS: [&str; 7] = [
+    "/usr/lib/frr",
     "/usr/local/sbin",
     "/usr/local/bin",
     "/usr/sbin",
@@ -73,7 +77,7 @@ fn packages() -> Result<()> {
         say::line(
             "their own services were not started, but will be at the next boot unless you disable them:",
         );
-        say::line("  systemctl disable nginx keepalived");
+        say::line("  systemctl disable nginx keepalived frr");
     }
     Ok(())
 }

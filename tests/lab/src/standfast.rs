@@ -1,5 +1,6 @@
 //! standfast in a node: started with a configuration, asked through its own command line.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -231,6 +232,11 @@ impl Status {
         self.named("routers", name)
     }
 
+    /// A speaker heard by a virtual router, by its address.
+    pub fn peer(&self, router: &str, address: IpAddr) -> &Value {
+        peer(self.router(router), address)
+    }
+
     /// A check.
     pub fn check(&self, name: &str) -> &Value {
         self.named("checks", name)
@@ -250,4 +256,12 @@ impl Status {
     pub fn notify(&self, name: &str) -> &Value {
         self.named("notifies", name)
     }
+}
+
+/// A speaker in the table of one virtual router.
+pub fn peer(router: &Value, address: IpAddr) -> &Value {
+    let all = router["peers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter()
+        .find(|peer| peer["address"] == address.to_string())
+        .unwrap_or(&Value::Null)
 }

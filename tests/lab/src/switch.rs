@@ -38,25 +38,32 @@ pub(crate) fn interfaces(list: &[(&str, &str)]) -> String {
 
 /// Runs `ip` commands, one a line, in the network of this process.
 pub(crate) fn ip(script: &str) -> Result<()> {
-    batch("ip", script)
+    batch("ip", &["-batch", "-"], "iproute2", script)
 }
 
 /// Lets a port pass everything (true) or nothing (false); its carrier stays.
 pub(crate) fn forward(port: &str, passes: bool) -> Result<()> {
     batch(
         "bridge",
+        &["-batch", "-"],
+        "iproute2",
         &format!("link set dev {port} state {}\n", if passes { 3 } else { 0 }),
     )
 }
 
-fn batch(program: &str, script: &str) -> Result<()> {
+/// Runs commands of nftables in the network of this process.
+pub(crate) fn nft(script: &str) -> Result<()> {
+    batch("/usr/sbin/nft", &["-f", "-"], "nftables", script)
+}
+
+fn batch(program: &str, words: &[&str], package: &str, script: &str) -> Result<()> {
     let mut child = Command::new(program)
-        .args(["-batch", "-"])
+        .args(words)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .doing(|| format!("cannot run `{program}` (apt-get install iproute2)"))?;
+        .doing(|| format!("cannot run `{program}` (apt-get install {package})"))?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(script.as_bytes())?;
     }
