@@ -42,6 +42,9 @@ const PACKETS_PER_TURN: usize = 512;
 /// After a full turn the sockets rest, and the kernel drops what does not fit: a flood must not let a real-time
 /// process take the machine from nginx.
 const FLOOD_PAUSE: Duration = Duration::from_millis(10);
+/// A turn of reading that takes longer was interrupted: what has queued meanwhile is read, too, some times at most.
+const STALL: Duration = Duration::from_millis(20);
+const READ_AGAIN: u32 = 3;
 /// Events of tasks taken before a deadline is acted on.
 const EVENTS_PER_TURN: usize = 64;
 /// systemd's status line is refreshed this often.
@@ -216,9 +219,16 @@ impl Daemon {
                 }
             }
             // Late is not now: what has queued is read before any deadline is acted on (S10).
-            let due = self.engine.poll_timeout(now()).is_some_and(|(at, _)| at <= now());
-            if (self.pause.is_none() || due) && self.read_packets() {
-                self.pause = Some(tokio::time::Instant::now() + FLOOD_PAUSE);
+            for _ in 0..READ_AGAIN {
+                let begun = now();
+                let due = self.engine.poll_timeout(begun).is_some_and(|(at, _)| at <= begun);
+                if (self.pause.is_none() || due) && self.read_packets() {
+                    self.pause = Some(tokio::time::Instant::now() + FLOOD_PAUSE);
+                }
+                // A pause of the process in between has let the queue fill again.
+                if now().since(begun) < STALL {
+                    break;
+                }
             }
             for _ in 0..EVENTS_PER_TURN {
                 let Ok(event) = self.service_events.try_recv().or_else(|_| self.events.try_recv()) else {

@@ -213,3 +213,27 @@ fn owners_in_a_group_start_at_once() {
     lan.wait(ms(100), "both are master", |lan| both(lan, 0, VrrpState::Master));
     assert_eq!(priority(255), Priority::OWNER);
 }
+
+#[test]
+fn with_fault_all_a_peer_comes_for_the_member_that_is_away_alone() {
+    let alone = |first: u8| {
+        let mut config = pair(first, first, FaultPolicy::All);
+        config.checks.insert(id("port"), check("port"));
+        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
+        first.track.checks.push(tracked(id("port"), None));
+        config
+    };
+    let mut lan = Lan::new([alone(200), alone(100)]);
+    lan.wait(secs(10), "node 0 holds both", |lan| {
+        both(lan, 0, VrrpState::Master)
+    });
+    lan.hands(0).says.insert("port".into(), Says::Fail);
+    lan.wait(secs(10), "VI_1 is at node 1", |lan| {
+        state(lan, 1, "VI_1") == VrrpState::Master
+    });
+    lan.run_for(secs(20));
+    let states =
+        [(0, "VI_1"), (0, "VI_2"), (1, "VI_1"), (1, "VI_2")].map(|(node, name)| state(&lan, node, name));
+    let (fault, master, backup) = (VrrpState::Fault, VrrpState::Master, VrrpState::Backup);
+    assert_eq!(states, [fault, master, master, backup], "{}", lan.story());
+}

@@ -119,6 +119,7 @@ mod tests {
         }
     }
 
+    /// proves: +R-8.2.2-4
     #[test]
     fn an_ipv6_address_skips_duplicate_detection_unless_told_not_to() {
         let flags = |address: &VirtualAddress| {

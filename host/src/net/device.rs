@@ -98,6 +98,7 @@ mod tests {
         assert_eq!(find(&mut kernel, &"nowhere0".parse().unwrap()).unwrap(), None);
     }
 
+    /// proves: +R-7.4-1 +R-7.4-2
     #[test]
     fn a_macvlan_says_what_it_is_and_where_it_stands() {
         let mut body = vec![0; 16];

@@ -141,6 +141,7 @@ const MOST_SAID: u64 = 4096;
 mod tests {
     use super::*;
 
+    /// proves: -R-6.1-3 -R-6.4.3-7
     #[test]
     fn neighbour_discovery_passes_before_the_rest_is_dropped() {
         let addresses = ["192.0.2.10", "192.0.2.11", "2001:db8::10"];

@@ -148,10 +148,18 @@ impl VrrpSocket {
     pub(crate) fn try_recv(&mut self) -> io::Result<Option<Received>> {
         let family = self.family;
         for _ in 0..BAD_PACKETS_PER_TURN {
-            let read = self.socket.try_io(Interest::READABLE, |socket| match family {
+            let read = |socket: &Socket| match family {
                 Family::V4 => v4::read(socket),
                 Family::V6 => v6::read(socket),
-            });
+            };
+            // The kernel itself is asked: after a pause of the whole process the runtime does not know yet what has
+            // queued (S10). Only then its readiness is made right.
+            let read = match read(self.socket.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.try_io(Interest::READABLE, read)
+                }
+                read => read,
+            };
             match read {
                 Ok(Read::Packet(packet)) if self.own.contains(&packet.source) => self.dropped.own += 1,
                 Ok(Read::Packet(packet)) => return Ok(Some(packet)),

@@ -1,6 +1,7 @@
-//! Sync groups: their members are master together, or none is (keepalived.md 1.1).
+//! Sync groups: their members are master together, or none is (keepalived.md 1.1). With `fault "all"` they share their
+//! weights only: one that is in fault stays away alone, and so its peer must be able to come alone.
 
-use crate::config::group::GroupConfig;
+use crate::config::group::{FaultPolicy, GroupConfig};
 use crate::engine::Engine;
 use crate::ids::{RouterName, VrrpState};
 use crate::time::Instant;
@@ -34,7 +35,9 @@ impl Engine {
         for group in ready {
             for member in &group.members {
                 self.with_router(member, now, |router, deeds| {
-                    router.promote(group.name.as_str(), now, deeds);
+                    if group.fault == FaultPolicy::Any || router.machine.wants().is_some() {
+                        router.promote(group.name.as_str(), now, deeds);
+                    }
                 });
             }
         }
@@ -46,6 +49,9 @@ impl Engine {
         let Some(group) = self.group_of(lost).cloned() else {
             return;
         };
+        if group.fault == FaultPolicy::All {
+            return;
+        }
         for member in group.members.iter().filter(|member| *member != lost) {
             let cause = format!("sync group {}: {lost} is no longer master", group.name);
             self.with_router(member, now, |router, deeds| router.demote(cause, now, deeds));
@@ -59,6 +65,10 @@ impl Engine {
         let mut wants = members().filter_map(|router| router.machine.wants()).peekable();
         if wants.peek().is_none() {
             return false;
+        }
+        if group.fault == FaultPolicy::All {
+            // A member of the peer may be in fault alone: nobody would have its addresses if the others were waited for.
+            return true;
         }
         let goodbye = wants.any(|goodbye| goodbye);
         let is_master = |machine: &Machine| machine.state() == VrrpState::Master;

@@ -18,6 +18,9 @@ const MOST: usize = 16;
 const ROW: u32 = 2;
 /// A speaker lives that was heard within three of its intervals, and at least within this.
 const LEAST_LIFE: Duration = Duration::from_secs(1);
+/// A peer that is certainly set up otherwise may be silent and a master all the same: keepalived 2.2.7 arms its advert
+/// timer again at every packet, those that it rejects too, so that ours silence it.
+const SILENCED: Duration = Duration::from_secs(30);
 
 /// One speaker.
 #[derive(Clone, Debug)]
@@ -97,9 +100,17 @@ impl Speaker {
         self.heard + self.life()
     }
 
+    /// How long what is wrong with it counts.
+    fn alarm_ends(&self) -> Instant {
+        match self.alarm.map(|alarm| alarm.trouble) {
+            Some(Trouble::Rejected(why)) if why.is_certain() => self.heard + self.life().max(SILENCED),
+            _ => self.quiet_from(),
+        }
+    }
+
     fn trouble(&self) -> Option<Trouble> {
         match self.rejection {
-            Some(why) if self.row >= ROW => Some(Trouble::Rejected(why)),
+            Some(why) if self.row >= ROW || why.is_certain() => Some(Trouble::Rejected(why)),
             // Too early to say.
             Some(_) => self.alarm.map(|alarm| alarm.trouble),
             None => self.other_addresses.as_ref().map(|_| Trouble::OtherAddresses),
@@ -143,7 +154,7 @@ impl Speaker {
 
     /// Ends the alarm of a speaker that was not heard for too long.
     fn expire(&mut self, now: Instant, voice: &mut Voice) {
-        let quiet = now >= self.quiet_from();
+        let quiet = now >= self.alarm_ends();
         let Some(alarm) = self.alarm.take_if(|_| quiet) else {
             return;
         };
@@ -232,7 +243,7 @@ impl Peers {
     /// When to ask again.
     pub fn deadline(&self) -> Option<Instant> {
         let alarming = self.speakers.iter().filter(|speaker| speaker.alarm.is_some());
-        alarming.map(Speaker::quiet_from).min()
+        alarming.map(Speaker::alarm_ends).min()
     }
 
     /// What an operator should look at.

@@ -84,6 +84,26 @@ impl Rejection {
     }
 }
 
+impl Rejection {
+    /// Whether one advert is enough to know that its sender is set up otherwise: its checksum was right, and neither
+    /// the network nor a clock can have done it.
+    pub fn is_certain(self) -> bool {
+        matches!(
+            self,
+            Self::IntervalDiffers
+                | Self::AuthType
+                | Self::AuthUnexpected
+                | Self::AuthMissing
+                | Self::AuthWrong
+                | Self::HmacUnexpected
+                | Self::HmacMissing
+                | Self::HmacMalformed
+                | Self::HmacUnknownKey
+                | Self::HmacWrong
+        )
+    }
+}
+
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -45,6 +45,7 @@ mod tests {
         );
     }
 
+    /// proves: +R2-8
     #[test]
     fn version_2_skew_does_not_scale_with_the_interval() {
         assert_eq!(at(Version::V2, 100, 100), at(Version::V2, 100, 500));

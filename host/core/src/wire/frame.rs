@@ -97,6 +97,7 @@ mod tests {
 
     const VIRTUAL: Mac = Mac([0x00, 0x00, 0x5e, 0x00, 0x01, 0x33]);
 
+    /// proves: +R-5.1.1.2-1 +R-5.1.1.3-1 +R-5.1.1.4-1 +R-7.2-2 +R-7.2-3 +R-7.3-1
     #[test]
     fn an_ipv4_advert_goes_from_the_virtual_mac_to_the_group() {
         let frame = advert(
@@ -117,6 +118,7 @@ mod tests {
         assert_eq!(frame, expected);
     }
 
+    /// proves: +R-5.1.2.3-1 +R-5.1.2.2-1
     #[test]
     fn an_ipv6_advert_has_hop_limit_and_class() {
         let source: IpAddr = "fe80::1".parse().expect("legal");
@@ -127,6 +129,7 @@ mod tests {
         assert_eq!(frame.len(), 14 + 40 + 24);
     }
 
+    /// proves: -R-5.1.1.2-1 -R-5.1.2.2-1
     #[test]
     fn a_peer_or_a_mixture_of_families_has_no_frame() {
         let v6: IpAddr = "ff02::12".parse().expect("legal");
