@@ -54,6 +54,8 @@ pub enum Command {
         holdings: Holdings,
         /// The router is leaving: its virtual MAC device goes as well.
         forever: bool,
+        /// Only what a reload took out: device and filter stay as they are.
+        partial: bool,
     },
     /// Send an advert.
     SendAdvert {
@@ -104,6 +106,13 @@ pub struct Holdings {
 }
 
 impl Holdings {
+    /// Adds what another one has.
+    pub fn extend(&mut self, other: &Self) {
+        add(&mut self.addresses, &other.addresses);
+        add(&mut self.routes, &other.routes);
+        add(&mut self.rules, &other.rules);
+    }
+
     /// Whether there is nothing to put on or take off.
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty() && self.routes.is_empty() && self.rules.is_empty()
@@ -125,4 +134,12 @@ pub struct Record {
     pub message: String,
     /// Whether an operator should look.
     pub warning: bool,
+}
+
+fn add<T: Clone + PartialEq>(own: &mut Vec<T>, other: &[T]) {
+    for thing in other {
+        if !own.contains(thing) {
+            own.push(thing.clone());
+        }
+    }
 }

@@ -4,7 +4,9 @@ mod acts;
 mod due;
 mod fitness;
 mod groups;
+mod holding;
 mod leaving;
+mod links;
 mod plugins;
 mod reload;
 mod router;
@@ -21,7 +23,6 @@ use crate::command::Command;
 use crate::config::file::Config;
 use crate::control::ServiceAction;
 use crate::engine::due::Due;
-use crate::engine::fitness::link_of;
 use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
 use crate::health::check::Check;
@@ -31,7 +32,6 @@ use crate::plugin::catalog::Catalog;
 use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
 use crate::time::Instant;
-use crate::vrrp::addresses::Meddling;
 use crate::vrrp::foreign::Foreigners;
 use crate::vrrp::replay::Clock;
 use crate::wire::advert::peek_vrid;
@@ -51,6 +51,8 @@ pub struct Engine {
     virtual_addresses: BTreeSet<(IfName, IpAddr)>,
     /// When each router must be looked at.
     due: Due,
+    /// Routers that are in no configuration any more, until the kernel has confirmed that they hold nothing.
+    leavers: BTreeMap<RouterName, Router>,
     /// Routers that are starting up, until when.
     starting: BTreeMap<RouterName, Instant>,
     checks: BTreeMap<CheckName, Check>,
@@ -94,6 +96,7 @@ impl Engine {
             identities: BTreeMap::new(),
             virtual_addresses: BTreeSet::new(),
             due: Due::default(),
+            leavers: BTreeMap::new(),
             starting: BTreeMap::new(),
             checks: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -125,6 +128,7 @@ impl Engine {
                 self.with_router(&router, now, |router, deeds| {
                     router.on_addresses(step, result, now, deeds)
                 });
+                self.forget_leavers();
             }
             Event::SendFailed { router } => {
                 if let Some(router) = self.routers.get_mut(&router) {
@@ -216,6 +220,7 @@ impl Engine {
             .due
             .first()
             .and_then(|name| self.routers.get(name)?.deadline());
+        let leavers = self.leavers.values().filter_map(Router::deadline);
         let starting = self.starting.values().min().map(|at| (*at, "startup delay"));
         let checks = self
             .checks
@@ -228,9 +233,12 @@ impl Engine {
         let hooks = self.hooks_deadline().map(|at| (at, "hook"));
         let catalog = self.catalog.deadline().map(|at| (at, "plugin"));
         let leaving = self.farewell().map(|at| (at, "farewell"));
+        let groups = self.groups_deadline(now).map(|at| (at, "sync group"));
         let next = checks
             .chain(router)
             .chain(starting)
+            .chain(groups)
+            .chain(leavers)
             .chain(services)
             .chain(hooks)
             .chain(catalog)
@@ -246,6 +254,9 @@ impl Engine {
             self.judge_all(now);
         }
         for name in self.due.at(now) {
+            self.with_router(&name, now, |router, deeds| router.tick(now, deeds));
+        }
+        for name in self.leavers.keys().cloned().collect::<Vec<_>>() {
             self.with_router(&name, now, |router, deeds| router.tick(now, deeds));
         }
         if !judges {
@@ -309,41 +320,5 @@ impl Engine {
         self.routers
             .get(name)
             .is_some_and(|router| router.machine.state() == VrrpState::Master)
-    }
-
-    fn on_link(&mut self, interface: IfName, link: Option<Link>, now: Instant) {
-        if let Some(link) = &link {
-            let on_it = |router: &&Router| router.config.interface == interface;
-            let names: Vec<_> = self
-                .routers
-                .values()
-                .filter(on_it)
-                .map(|r| r.config.name.clone())
-                .collect();
-            for name in names {
-                self.with_router(&name, now, |router, deeds| router.on_link(link, now, deeds));
-            }
-        }
-        self.links.insert(interface.clone(), link);
-        let mut undone = Vec::new();
-        for (name, router) in &mut self.routers {
-            if !router.config.devices().any(|device| *device == interface) {
-                continue;
-            }
-            let links = &self.links;
-            let meddling = router.on_kernel_addresses(
-                |wanted| link_of(links, &wanted.dev).is_some_and(|l| l.addresses.contains(&wanted.address)),
-                now,
-            );
-            undone.extend(meddling.map(|meddling| (name.clone(), meddling)));
-            self.due.set(name, router.deadline().map(|(at, _)| at));
-        }
-        for (name, meddling) in undone {
-            let message = match meddling {
-                Meddling::Removed => "a virtual address was removed by someone else; it is put back",
-                Meddling::Added => "a virtual address was put on by someone else; it is taken off",
-            };
-            self.record("vrrp", name.as_str(), message.to_owned(), true, now);
-        }
     }
 }

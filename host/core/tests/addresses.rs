@@ -34,6 +34,7 @@ fn announces(lan: &Lan, since: Instant) -> usize {
     lan.count(0, since, |command| matches!(command, Command::Announce { .. }))
 }
 
+/// proves: +R-8.1.2-2 +R-8.1.2-3 +R-8.2.2-3
 #[test]
 fn addresses_are_added_once_and_announced_twice() {
     let lan = master();
@@ -104,6 +105,7 @@ fn a_tug_of_war_is_fought_ten_times_a_second_at_most() {
     assert_eq!(lan.owners(), [0]);
 }
 
+/// proves: -R-6.4.2-1 -R-6.4.2-2 -R-6.4.2-5
 #[test]
 fn an_address_put_on_a_backup_by_others_is_taken_off() {
     let mut lan = Lan::new([node(150), node(100)]);
@@ -170,6 +172,7 @@ fn two_addresses_are_reported_one_after_the_other_without_alarm() {
     assert_eq!(lan.router(0).counters.addresses_restored, 1);
 }
 
+/// proves: -R-8.1.2-2 -R-8.1.2-3 -R-8.2.2-3
 #[test]
 fn a_kernel_that_refuses_is_asked_again_every_second() {
     let mut lan = Lan::unstarted([node(100)]);
@@ -250,6 +253,7 @@ fn restores_are_announced_as_meddling_only_after_a_witness() {
     assert_eq!(addresses.poll(now), Some(Step::Add));
 }
 
+/// proves: -R-5.1.1.1-1
 #[test]
 fn a_vip_never_serves_as_source_of_adverts() {
     let mut lan = Lan::unstarted([node(100)]);

@@ -25,8 +25,10 @@ fn master(garp: Garp) -> (Lan, Instant) {
     (lan, start)
 }
 
-/// Every announcement: when, of which addresses, how often.
-fn blocks(lan: &mut Lan) -> Vec<(Instant, Vec<(IfName, IpAddr)>, u32)> {
+/// One announcement: when, of which addresses, how often.
+type Block = (Instant, Vec<(IfName, IpAddr)>, u32);
+
+fn blocks(lan: &mut Lan) -> Vec<Block> {
     let mut found = Vec::new();
     for (at, command) in &lan.hands(0).commands {
         if let Command::Announce { addresses, repeat } = command {
@@ -38,9 +40,7 @@ fn blocks(lan: &mut Lan) -> Vec<(Instant, Vec<(IfName, IpAddr)>, u32)> {
 
 /// When announced, in milliseconds, how many addresses, how often.
 fn announced(lan: &mut Lan, start: Instant) -> Vec<(u128, usize, u32)> {
-    let shown = |(at, addresses, repeat): (Instant, Vec<_>, u32)| {
-        (at.since(start).as_millis(), addresses.len(), repeat)
-    };
+    let shown = |(at, addresses, repeat): Block| (at.since(start).as_millis(), addresses.len(), repeat);
     blocks(lan).into_iter().map(shown).collect()
 }
 

@@ -124,11 +124,12 @@ fn an_owner_keeps_the_address_that_it_had_before() {
     assert_eq!(lan.state(0), VrrpState::Master);
     lan.shutdown(0);
     lan.run_for(secs(2));
-    let named = |command: &Command| match command {
-        Command::AddAddresses { holdings, .. } | Command::RemoveAddresses { holdings, .. } => {
-            !holdings.addresses.is_empty()
-        }
-        _ => false,
+    let named = |command: &Command| {
+        let (Command::AddAddresses { holdings, .. } | Command::RemoveAddresses { holdings, .. }) = command
+        else {
+            return false;
+        };
+        !holdings.addresses.is_empty()
     };
     assert_eq!(
         lan.count(0, start, named),
@@ -214,6 +215,7 @@ fn a_weighted_service_lowers_the_priority_and_no_more() {
     assert_eq!((lan.router(0).effective_priority, lan.masters()), (70, vec![0]));
 }
 
+/// proves: -R-5.1.2.1-1 +R-5.1.2.2-1 +R-5.2.9-1 +R-5.2.9-2
 #[test]
 fn a_v6_router_speaks_from_the_link_local_address_to_ff02_12() {
     let link_local: IpAddr = "fe80::a".parse().expect("legal");

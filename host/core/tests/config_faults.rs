@@ -19,6 +19,7 @@ fn faults_of_a_check() {
     each("check", &format!("{GOOD}; check c {{ plugin tcp\n"), "\n}");
 }
 
+/// proves: -R-5.2.4-3 -R-5.2.7-1 -R2-9
 #[test]
 fn faults_of_a_router() {
     let others = "node a; check c { plugin tcp }; service s { kind process; command \"/bin/x\" }";
@@ -35,6 +36,7 @@ fn faults_of_unicast() {
     each("unicast", &format!("node a; {ROUTER}\n"), "\n}");
 }
 
+/// proves: -R-5.2.9-1 -R-5.2.9-2
 #[test]
 fn faults_of_an_ipv6_router() {
     each(

@@ -76,6 +76,7 @@ notify "pager" {
 notify "log" { plugin "log"; on "master" }
 "##;
 
+/// proves: +R-5.2.3-1 +R2-9
 #[test]
 fn every_word_means_what_it_says() {
     let config =
@@ -200,6 +201,7 @@ fn every_word_means_what_it_says() {
     assert_eq!((pager.timeout, pager.retry), (Duration::from_secs(3), 0));
 }
 
+/// proves: +R-5.2.4-2 +R-6.1-1
 #[test]
 fn what_is_left_out_is_as_documented() {
     let config = Config::parse("all", ALL).expect("parses");

@@ -39,6 +39,7 @@ fn down(number: u8) -> Duration {
     master_down(Version::V3, priority(number), AdvertInterval::DEFAULT, 3)
 }
 
+/// proves: -R-6.4.1-1 +R-6.4.1-2 +R-6.4.2-7
 #[test]
 fn a_lone_node_waits_one_master_down_then_sends_takes_and_announces() {
     let mut lan = Lan::new([node(100)]);
@@ -68,6 +69,7 @@ fn the_better_of_two_becomes_master_and_the_other_never_moves() {
     );
 }
 
+/// proves: +R-8.3.2-2
 #[test]
 fn equal_priorities_are_decided_by_the_higher_address() {
     let mut lan = Lan::unstarted([node(100), node(100)]);
@@ -87,6 +89,7 @@ fn equal_priorities_are_decided_by_the_higher_address() {
     assert_eq!(lan.masters(), [1]);
 }
 
+/// proves: +R-5.2.4-1 +R-6.4.1-1 -R-6.4.1-2
 #[test]
 fn the_address_owner_is_master_at_once() {
     let mut lan = Lan::new([node(255), node(254)]);
@@ -95,6 +98,7 @@ fn the_address_owner_is_master_at_once() {
     assert_eq!((lan.masters(), lan.owners()), (vec![0], vec![0]));
 }
 
+/// proves: +R-7.1-7 -R2-5 -R-8.3.2-1
 #[test]
 fn two_version_3_owners_resolve_by_address() {
     let mut lan = Lan::new([node(255), node(255)]);
@@ -103,6 +107,7 @@ fn two_version_3_owners_resolve_by_address() {
     assert_eq!((lan.masters(), lan.owners()), (vec![1], vec![1]));
 }
 
+/// proves: +R2-5
 #[test]
 fn a_version_2_owner_discards_adverts() {
     let mut lan = Lan::new([config(router(255)).with_router(version_2)]);
@@ -110,6 +115,7 @@ fn a_version_2_owner_discards_adverts() {
     assert_eq!(lan.state(0), VrrpState::Master);
 }
 
+/// proves: +R-6.4.2-8
 #[test]
 fn priority_zero_makes_a_backup_wait_its_skew_only() {
     let mut lan = Lan::new([node(200)]);
@@ -121,6 +127,7 @@ fn priority_zero_makes_a_backup_wait_its_skew_only() {
     assert!(lan.router(0).cause.contains("resigned"));
 }
 
+/// proves: -R2-8
 #[test]
 fn version_2_skew_is_not_scaled_by_the_interval() {
     let slow = |router: &mut _| {
@@ -132,6 +139,7 @@ fn version_2_skew_is_not_scaled_by_the_interval() {
     assert_eq!(wait, secs(15) + ms(250));
 }
 
+/// proves: +R-6.4.3-10
 #[test]
 fn priority_zero_is_answered_by_a_master_at_once() {
     let mut lan = Lan::new([node(255)]);
@@ -149,6 +157,7 @@ fn priority_zero_is_answered_by_a_master_at_once() {
     assert_eq!(lan.sent_since(0, now).len(), 2);
 }
 
+/// proves: +R-6.4.3-11
 #[test]
 fn a_better_node_that_comes_later_takes_over() {
     let mut lan = Lan::unstarted([node(100), node(150)]);
@@ -161,6 +170,7 @@ fn a_better_node_that_comes_later_takes_over() {
     assert_eq!(lan.arp.get(&VIP), Some(&1));
 }
 
+/// proves: -R-6.1-1
 #[test]
 fn without_preemption_a_living_master_is_left_alone_and_a_dead_one_replaced() {
     let patient = |router: &mut standfast_core::config::router::RouterConfig| router.preempt = Preempt::Never;
@@ -187,6 +197,7 @@ fn a_delayed_preemption_waits_from_the_first_worse_advert() {
     lan.wait_master(1, down(150) + ms(100));
 }
 
+/// proves: +R-6.4.2-10
 #[test]
 fn worse_adverts_do_not_restart_the_timer_of_a_preempting_backup() {
     let mut lan = Lan::new([node(100)]);
@@ -197,6 +208,7 @@ fn worse_adverts_do_not_restart_the_timer_of_a_preempting_backup() {
     assert_eq!(lan.now.since(start), down(100));
 }
 
+/// proves: +R-6.4.3-12 -R2-6
 #[test]
 fn a_version_3_master_answers_a_losing_advert_at_once_without_moving_its_timer() {
     let mut lan = Lan::new([node(255)]);
@@ -208,6 +220,7 @@ fn a_version_3_master_answers_a_losing_advert_at_once_without_moving_its_timer()
     assert_eq!(lan.sent_since(0, now).len(), 2, "the regular advert came on time");
 }
 
+/// proves: -R-6.4.3-12
 #[test]
 fn a_flood_of_losing_adverts_is_not_answered_one_by_one() {
     let mut lan = Lan::new([node(255)]);
@@ -220,6 +233,7 @@ fn a_flood_of_losing_adverts_is_not_answered_one_by_one() {
     assert!(answers <= 6, "{answers} adverts in 50 ms");
 }
 
+/// proves: +R2-6
 #[test]
 fn a_version_2_master_is_silent_on_a_losing_advert() {
     let mut lan = Lan::new([config(router(255)).with_router(version_2)]);
@@ -230,6 +244,7 @@ fn a_version_2_master_is_silent_on_a_losing_advert() {
     assert_eq!(lan.router(0).counters.adverts_received, 1);
 }
 
+/// proves: +R2-3 -R2-3
 #[test]
 fn version_2_drops_another_interval_and_another_password() {
     let mut lan = Lan::new([config(router(100)).with_router(version_2)]);
@@ -274,6 +289,7 @@ fn version_2_drops_another_interval_and_another_password() {
     );
 }
 
+/// proves: +R-6.1-4 +R-6.4.2-9 -R-7.1-11
 #[test]
 fn version_3_adopts_the_masters_interval_and_forgets_it_as_master() {
     let mut lan = Lan::new([node(100)]);
@@ -301,6 +317,7 @@ fn version_3_adopts_the_masters_interval_and_forgets_it_as_master() {
     );
 }
 
+/// proves: +R-7.1-12 +R2-4
 #[test]
 fn another_address_list_is_counted_and_accepted() {
     let mut lan = Lan::new([node(100)]);
@@ -330,6 +347,7 @@ fn own_frames_that_come_back_have_no_effect() {
     }
 }
 
+/// proves: +R-6.4.1-3
 #[test]
 fn packets_and_time_do_nothing_before_the_link_is_known() {
     let mut lan = Lan::unstarted([node(100)]);

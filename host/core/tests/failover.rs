@@ -161,6 +161,7 @@ fn a_frozen_backup_does_not_speak_before_it_has_read_what_queued() {
     assert_eq!(lan.masters(), [0]);
 }
 
+/// proves: +R-5.2.4-3 +R-6.4.3-8
 #[test]
 fn a_stopped_master_resigns_and_the_peer_is_there_after_its_skew() {
     let mut lan = pair();

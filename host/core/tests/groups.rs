@@ -237,3 +237,63 @@ fn with_fault_all_a_peer_comes_for_the_member_that_is_away_alone() {
     let (fault, master, backup) = (VrrpState::Fault, VrrpState::Master, VrrpState::Backup);
     assert_eq!(states, [fault, master, master, backup], "{}", lan.story());
 }
+
+#[test]
+fn three_nodes_with_fault_all_come_to_rest() {
+    let alone = |first: u8| {
+        let mut config = pair(first, first, FaultPolicy::All);
+        config.checks.insert(id("port"), check("port"));
+        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
+        first.track.checks.push(tracked(id("port"), None));
+        config
+    };
+    let mut lan = Lan::new([alone(200), alone(150), alone(100)]);
+    lan.wait(secs(10), "node 0 holds both", |lan| {
+        both(lan, 0, VrrpState::Master)
+    });
+    lan.hands(0).says.insert("port".into(), Says::Fail);
+    lan.run_for(secs(15));
+    let moves: Vec<_> = (0..3).map(|node| lan.moves(node)).collect();
+    assert_eq!(
+        (state(&lan, 1, "VI_1"), state(&lan, 0, "VI_2")),
+        (VrrpState::Master, VrrpState::Master)
+    );
+    lan.run_for(secs(30));
+    assert_eq!(
+        moves,
+        (0..3).map(|node| lan.moves(node)).collect::<Vec<_>>(),
+        "{}",
+        lan.story()
+    );
+}
+
+#[test]
+fn a_goodbye_of_one_member_alone_does_not_steal_from_the_living_master_of_another() {
+    let mut lan = started();
+    // Another VRID for VI_1 at node 0: a goodbye for the old one only.
+    let mut other = pair(200, 200, FaultPolicy::Any);
+    other.routers.get_mut(&id("VI_1")).expect("it is there").vrid = 53.try_into().expect("legal");
+    lan.reload(0, other);
+    lan.run_for(secs(20));
+    assert_eq!(state(&lan, 0, "VI_2"), VrrpState::Master);
+    assert_eq!(state(&lan, 1, "VI_2"), VrrpState::Backup, "{}", lan.story());
+}
+
+#[test]
+fn two_families_on_one_interface_share_their_fault() {
+    let mut config = pair(100, 100, FaultPolicy::Any);
+    let second = config.routers.get_mut(&id("VI_2")).expect("it is there");
+    second.family = standfast_core::ids::Family::V6;
+    second.addresses = vec![vip("fe80::52".parse().expect("legal"))];
+    let mut lan = Lan::unstarted([config]);
+    lan.hands(0)
+        .link
+        .addresses
+        .push("fe80::1".parse().expect("legal"));
+    lan.start(0);
+    lan.wait(secs(5), "both are master", |lan| both(lan, 0, VrrpState::Master));
+    lan.hands(0).link.addresses.retain(std::net::IpAddr::is_ipv4);
+    let news = lan.hands(0).link_event();
+    lan.handle(0, news);
+    assert!(both(&lan, 0, VrrpState::Fault), "{}", lan.story());
+}

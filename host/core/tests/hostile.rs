@@ -96,6 +96,7 @@ fn counted(bytes: Vec<u8>, counter: impl Fn(&Counters) -> u64) {
     });
 }
 
+/// proves: -R-5.1.1.3-2 -R-7.1-1
 #[test]
 fn wrong_ttl() {
     for ttl in [0, 1, 64, 254] {
@@ -109,6 +110,7 @@ fn wrong_ttl() {
     }
 }
 
+/// proves: -R-5.2.8-3 -R-7.1-5
 #[test]
 fn wrong_checksum() {
     let mut bytes = advert(254).encode(ENEMY, GROUP, ChecksumForm::PseudoHeader);
@@ -153,6 +155,7 @@ fn another_version_than_ours() {
     });
 }
 
+/// proves: -R-5.2.3-1 -R-7.1-6
 #[test]
 fn unknown_vrid_interface_or_no_vrid_at_all() {
     let other = Advert {
@@ -179,6 +182,7 @@ fn unknown_vrid_interface_or_no_vrid_at_all() {
     }
 }
 
+/// proves: -R2-2
 #[test]
 fn version_2_authentication_of_other_kinds() {
     let mut lan = Lan::new([config(router(100)).with_router(version_2)]);
@@ -198,6 +202,7 @@ fn version_2_authentication_of_other_kinds() {
     assert_eq!((lan.router(0).timer_ms, lan.router(0).master), (timer, None));
 }
 
+/// proves: +R-5.2.8-3
 #[test]
 fn both_checksum_forms_are_accepted() {
     for form in [ChecksumForm::PseudoHeader, ChecksumForm::MessageOnly] {
@@ -209,6 +214,7 @@ fn both_checksum_forms_are_accepted() {
     }
 }
 
+/// proves: +R-5.2.6-2
 #[test]
 fn reserved_bits_are_ignored() {
     let mut lan = Lan::new([node(100)]);

@@ -269,6 +269,7 @@ fn must_sleep(engine: &mut Engine, world: &mut World, now: Instant) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// proves: -R-6.4.1-3
     #[test]
     fn whatever_happens_the_promises_hold(
         first in 0..5_usize,

@@ -195,6 +195,7 @@ fn rejected(case: &Case, counter: fn(&mut Counters) -> &mut u64, words: &str) {
     }
 }
 
+/// proves: +R-5.1.1.3-2 +R-5.1.2.3-2 +R-7.1-1 +R-7.1-2 +R-7.1-3 +R-7.1-4 +R-7.1-5 +R-7.1-6 +R-7.1-8 +R-7.1-9 +R-7.1-10 +R2-2 +R2-3
 #[test]
 fn without_a_fault_each_of_them_is_accepted() {
     for case in [case(), old(), six(), unicast()] {
@@ -206,6 +207,7 @@ fn without_a_fault_each_of_them_is_accepted() {
     assert_eq!(lan.router(0).peers[0].hmac_key, Some(1));
 }
 
+/// proves: -R-5.1.1.3-2 -R-5.1.2.3-2 -R-7.1-1
 #[test]
 fn how_it_came() {
     rejected(&case().but(|case| case.ttl = 254), |c| &mut c.ttl_errors, "TTL");
@@ -223,6 +225,7 @@ fn how_it_came() {
     rejected(&alone, |c| &mut c.transport_errors, "to this node alone");
 }
 
+/// proves: -R-5.2.1-1 -R-5.2.2-1 -R-5.2.5-1 -R-7.1-2 -R-7.1-3 -R-7.1-4 -R-7.1-5 -R-7.1-8 -R-7.1-9 -R-7.1-10
 #[test]
 fn what_it_is() {
     let bent = |bend: fn(&mut Vec<u8>)| case().but(|case| case.bend = bend);
@@ -255,6 +258,7 @@ fn what_it_is() {
     rejected(&other, |c| &mut c.version_errors, "another VRRP version");
 }
 
+/// proves: -R2-2 -R2-3
 #[test]
 fn what_version_2_asks_for() {
     let slow = old().but(|case| case.advert.interval = lan::config::centis(200));

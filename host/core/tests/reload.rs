@@ -76,6 +76,7 @@ fn a_change_elsewhere_leaves_timers_counters_and_states_alone() {
     );
 }
 
+/// proves: -R-6.4.3-9
 #[test]
 fn a_hundred_reloads_at_10_ms_break_no_cadence() {
     let quick = |number| node(number).with_router(|router| router.interval = lan::config::centis(1));
@@ -93,6 +94,7 @@ fn a_hundred_reloads_at_10_ms_break_no_cadence() {
     assert_eq!((lan.masters(), lan.moves(1)), (vec![0], 1));
 }
 
+/// proves: +R-7.2-1
 #[test]
 fn another_priority_is_told_at_once_and_loses_or_keeps_the_election() {
     let mut lan = Lan::new([node(150), node(100)]);

@@ -109,6 +109,7 @@ fn a_unicast_router_hears_nobody_but_its_peers() {
     assert_eq!(lan.router(0).master, Some(TWO.to_string()));
 }
 
+/// proves: -R-5.1.1.2-1 -R-7.2-3
 #[test]
 fn a_multicast_router_takes_no_unicast() {
     let mut lan = Lan::new([node(100)]);

@@ -9,6 +9,7 @@ use standfast_core::config::check::CheckConfig;
 use standfast_core::event::Event;
 use standfast_core::ids::VrrpState;
 
+/// proves: -R-5.2.4-2
 #[test]
 fn weights_add_up_and_are_clamped() {
     let soft = |name: &str, number| CheckConfig {

@@ -50,6 +50,7 @@ fn v2() -> Advert {
     }
 }
 
+/// proves: +R-5.2.1-1 +R-5.2.2-1 +R-5.2.6-1
 #[test]
 fn version_3_in_both_checksum_forms() {
     let forms = [
@@ -67,6 +68,7 @@ fn what_is_sent_by_default_is_what_keepalived_and_frr_understand() {
     assert_eq!(ChecksumForm::default(), ChecksumForm::PseudoHeader);
 }
 
+/// proves: +R2-1
 #[test]
 fn version_2_with_a_password_as_keepalived_lays_it_out() {
     for form in [ChecksumForm::MessageOnly, ChecksumForm::PseudoHeader] {
@@ -82,6 +84,7 @@ fn version_2_with_a_password_as_keepalived_lays_it_out() {
     );
 }
 
+/// proves: -R2-1
 #[test]
 fn version_2_always_has_its_trailer_and_ignores_it_without_authentication() {
     let bytes = Advert { auth: None, ..v2() }.encode(SOURCE, GROUP, ChecksumForm::MessageOnly);
@@ -109,6 +112,7 @@ fn the_pseudo_header_of_another_pair_does_not_verify() {
     assert!(Advert::decode(&V3_MESSAGE_ONLY, other, other).is_ok());
 }
 
+/// proves: -R-5.2.8-3
 #[test]
 fn every_single_bit_counts() {
     for position in 0..V3_PSEUDO_HEADER.len() * 8 {
@@ -170,6 +174,7 @@ fn any_advert() -> impl Strategy<Value = Advert> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// proves: +R-5.2.5-1
     #[test]
     fn what_is_encoded_is_decoded(advert in any_advert(), source: u32, destination: u32, pseudo: bool) {
         let (source, destination) = (IpAddr::from(source.to_be_bytes()), IpAddr::from(destination.to_be_bytes()));

@@ -1,20 +1,28 @@
 //! The laboratory of standfast: machines in network namespaces, faults and probes, for the demo, the e2e tests and the bench.
 //!
 //! A program that uses it calls [`verbs::internal`] first, then [`enter::enter`] to run itself inside fresh namespaces;
-//! there a [`world::World`] can be made. Where is what: the way in and out `enter` · a machine `node` (its first process
-//! `init`, `reaper`) · cables and their faults `world`, `switch` · what a client sees `probe` · what is on the wire `sniff` ·
-//! who has the VIP `owners` · what runs in a node `standfast`, `keepalived`, `nginx` · garbage `hostile` · test programs `runner` ·
-//! the three verbs `demo`, `suite`, `bench`.
+//! there a [`world::World`] (one VIP, nginx) or a [`lan::Lan`] (many routers, both families, two links) can be made.
+//! Where is what: the way in and out `enter` · a machine `node` (its first process `init`, `reaper`) · cables and their
+//! faults `world`, `lan`, `switch` · what a client sees `probe` · what is on the wire `sniff`, `wire`, `dissect` · who has
+//! which address `owners` · what a virtual router is, in every dialect `router` · what runs in a node `standfast`,
+//! `keepalived`, `frr`, `nginx`, any speaker of VRRP `speaker` · many routers moved at once and timed `rows` · garbage
+//! `hostile`, packets made by hand `forge` · test programs `runner` · the three verbs `demo`, `suite`, `bench`.
 
 pub mod bench;
+pub mod bugs;
 pub mod cargo;
 pub mod config;
 pub mod demo;
+pub mod dissect;
 pub mod enter;
 pub mod error;
+pub mod forge;
+pub mod frr;
+pub mod fuzz;
 pub mod hostile;
 mod init;
 pub mod keepalived;
+pub mod lan;
 mod link;
 pub mod logs;
 mod netns;
@@ -28,12 +36,17 @@ pub mod probe;
 mod procfs;
 pub mod provision;
 mod reaper;
+pub mod router;
+pub mod rows;
 pub mod runner;
 pub mod say;
+pub mod sim;
 pub mod sniff;
+pub mod speaker;
 pub mod standfast;
 pub mod suite;
 mod switch;
 pub mod verbs;
 pub mod wait;
+pub mod wire;
 pub mod world;

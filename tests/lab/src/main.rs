@@ -5,17 +5,22 @@ use std::process::ExitCode;
 
 use standfast_lab::enter::{code_of, enter, inside, settle};
 use standfast_lab::error::Result;
-use standfast_lab::{bench, cargo, demo, provision, say, suite, verbs};
+use standfast_lab::{bench, bugs, cargo, demo, fuzz, provision, say, sim, suite, verbs};
 
 const HELP: &str = "\
 The laboratory of standfast: two nodes, a client and real nginx in network namespaces of this machine.
 
-Usage: cargo lab <demo|test|bench> [options]
+Usage: cargo lab <demo|test|bench|sim|bugs|fuzz> [options]
 
   demo [--auto]    show every fault of the story and what it costs a client
                    --auto: without stops; ends with a table and exit code 0 or 1
   test [FILTER]    run every test and print one line with the sums; with FILTER only the tests whose names contain it
-  bench [--quick]  measure failover beside keepalived and the cost of a check (--quick: 2 minutes, else 15)
+  bench [--quick] [failover|load|crowd|checks]
+                   measure, beside keepalived: what faults cost, adverts under load, a thousand routers; and the cost of
+                   a check (--quick: 5 minutes, else 30)
+  sim [--seeds N]  run so many schedules of the simulator; --start N: from this seed, --seed N: this one as a story
+  bugs [FILTER]    put every defect of the bug bank back into a copy of the core: the named test must fail
+  fuzz [--seconds N]  run every fuzz target so long (60), from the corpus in host/core/fuzz
 
 Examples:
   cargo lab demo --auto
@@ -43,8 +48,17 @@ fn main() -> ExitCode {
         ["demo", "--auto"] => prepared(true, || apart(|| demo::run(true))),
         ["test"] => prepared(false, || suite::run(None)),
         ["test", filter] if !filter.starts_with('-') => prepared(false, || suite::run(Some(filter))),
-        ["bench"] => prepared(true, || apart(|| bench::run(false).map(|()| 0))),
-        ["bench", "--quick"] => prepared(true, || apart(|| bench::run(true).map(|()| 0))),
+        ["bench"] => measured(false, None),
+        ["bench", "--quick"] => measured(true, None),
+        ["bench", part] if bench::PARTS.contains(&part) => measured(false, Some(part)),
+        ["bench", "--quick", part] if bench::PARTS.contains(&part) => measured(true, Some(part)),
+        ["sim", ref options @ ..] if options.first() != Some(&"--help") => plain(sim::run(options)),
+        ["bugs"] => plain(bugs::run(None)),
+        ["bugs", filter] if !filter.starts_with('-') => plain(bugs::run(Some(filter))),
+        ["fuzz"] => plain(fuzz::run(60)),
+        ["fuzz", "--seconds", seconds] if seconds.parse::<u64>().is_ok() => {
+            plain(fuzz::run(seconds.parse().unwrap_or(60)))
+        }
         [] | ["--help" | "-h" | "help", ..] | [_, "--help" | "-h"] => {
             say::part(HELP);
             0
@@ -53,6 +67,18 @@ fn main() -> ExitCode {
             say::complain(&format!("no such command: {}\n\n{HELP}", words.join(" ")));
             2
         }
+    })
+}
+
+fn measured(quick: bool, part: Option<&str>) -> u8 {
+    prepared(true, || apart(|| bench::run(quick, part).map(|()| 0)))
+}
+
+/// The code of what needs no preparation.
+fn plain(outcome: Result<u8>) -> u8 {
+    outcome.unwrap_or_else(|error| {
+        say::complain(&error.to_string());
+        1
     })
 }
 
@@ -68,10 +94,7 @@ fn prepared(builds: bool, then: impl FnOnce() -> Result<u8>) -> u8 {
         Ok(())
     };
     match ready() {
-        Ok(()) => then().unwrap_or_else(|error| {
-            say::complain(&error.to_string());
-            1
-        }),
+        Ok(()) => plain(then()),
         Err((code, text)) => {
             say::complain(&text);
             code

@@ -1,6 +1,7 @@
 //! The keys of `auth hmac`: the hands fetch their bytes, and what may be a key is decided here.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use crate::config::auth::{Auth, KeySource, Secret};
 use crate::config::file::Config;
@@ -42,17 +43,22 @@ impl fmt::Display for KeySource {
     }
 }
 
-/// 32 to 64 bytes, or 64 to 128 hex digits. The line's end of a text does not count; the last byte of another file does.
+/// 32 to 64 bytes, or 64 to 128 hex digits. The line's end of a text does not count; the last byte of another file does,
+/// unless it is a newline too many.
 fn secret(bytes: &[u8]) -> Result<Secret, String> {
     let text = bytes
         .iter()
         .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
-    let bytes = if text { bytes.trim_ascii_end() } else { bytes };
+    let bytes = match text {
+        true => bytes.trim_ascii_end(),
+        false if BYTES.contains(&bytes.len()) => bytes,
+        false => bytes.strip_suffix(b"\n").unwrap_or(bytes),
+    };
     let secret = match (bytes.len(), hex(bytes)) {
         (64..=128, Some(decoded)) => decoded,
         _ => bytes.to_vec(),
     };
-    if (32..=64).contains(&secret.len()) {
+    if BYTES.contains(&secret.len()) {
         return Ok(Secret(secret));
     }
     Err(format!(
@@ -76,6 +82,8 @@ fn hex(digits: &[u8]) -> Option<Vec<u8>> {
         .collect()
 }
 
+const BYTES: RangeInclusive<usize> = 32..=64;
+
 #[cfg(test)]
 mod tests {
     use super::secret;
@@ -91,6 +99,8 @@ mod tests {
         );
         let binary = [&[0xff; 32][..], b"\n"].concat();
         assert_eq!(secret(&binary).expect("a key").0, binary);
+        let too_many = [&[0xff; 64][..], b"\n"].concat();
+        assert_eq!(secret(&too_many).expect("a key").0, [0xff; 64]);
         for (length, fits) in [
             (0, false),
             (31, false),

@@ -18,14 +18,21 @@ impl Engine {
         now: Instant,
         act: impl FnOnce(&mut Router, &mut Deeds),
     ) {
-        let Some(router) = self.routers.get_mut(name) else {
+        let leaves = !self.routers.contains_key(name);
+        let router = match self.routers.get_mut(name) {
+            None => self.leavers.get_mut(name),
+            router => router,
+        };
+        let Some(router) = router else {
             return;
         };
         let mut deeds = Deeds::default();
         router.clock = self.clock;
         act(router, &mut deeds);
         let priority = router.machine.priority().get();
-        self.due.set(name, router.deadline().map(|(at, _)| at));
+        if !leaves {
+            self.due.set(name, router.deadline().map(|(at, _)| at));
+        }
         self.commands.extend(deeds.commands);
         for change in deeds.moves {
             self.event_id += 1;

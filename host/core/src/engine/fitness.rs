@@ -110,7 +110,7 @@ impl Engine {
         for member in group.members.iter().filter(|member| *member != name) {
             for item in items.get(member).into_iter().flatten() {
                 let counts = item.weight.is_some() || group.fault == FaultPolicy::Any;
-                if counts && all.iter().all(|known| known.what != item.what) {
+                if counts && !all.contains(item) {
                     all.push(item.clone());
                 }
             }
@@ -186,17 +186,20 @@ impl Engine {
         let link = link_of(&self.links, &config.interface)?;
         let (wanted, link_local) = match &config.transport {
             Transport::Multicast => (None, config.family == Family::V6),
-            Transport::Unicast(unicast) => (unicast.source, false),
+            // Peers answer, and know, an address of their own scope.
+            Transport::Unicast(unicast) => (
+                unicast.source,
+                unicast.peers.iter().any(|peer| is_link_local(peer.address)),
+            ),
         };
-        let reaches = |address: &IpAddr| match address {
-            IpAddr::V4(_) => config.family == Family::V4,
-            IpAddr::V6(v6) => config.family == Family::V6 && (!link_local || v6.is_unicast_link_local()),
+        let reaches = |address: &IpAddr| {
+            wanted == Some(*address) || wanted.is_none() && is_link_local(*address) == link_local
         };
         let mut usable = link
             .addresses
             .iter()
             .copied()
-            .filter(|address| reaches(address) && wanted.is_none_or(|wanted| wanted == *address));
+            .filter(|address| Family::of(*address) == config.family && reaches(address));
         let owned = usable
             .clone()
             .next()
@@ -210,4 +213,9 @@ impl Engine {
 /// What is known of an interface.
 pub(super) fn link_of<'a>(links: &'a BTreeMap<IfName, Option<Link>>, name: &IfName) -> Option<&'a Link> {
     links.get(name).and_then(Option::as_ref)
+}
+
+/// Only IPv6 tells link-local addresses apart here: 169.254/16 is an address like any other.
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

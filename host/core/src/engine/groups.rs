@@ -3,9 +3,9 @@
 
 use crate::config::group::{FaultPolicy, GroupConfig};
 use crate::engine::Engine;
+use crate::engine::router::Router;
 use crate::ids::{RouterName, VrrpState};
 use crate::time::Instant;
-use crate::vrrp::machine::Machine;
 
 impl Engine {
     /// The group of a router.
@@ -25,22 +25,37 @@ impl Engine {
 
     /// Lets groups whose members all want to be master become it, in one step.
     pub(super) fn promote_groups(&mut self, now: Instant) {
-        let ready: Vec<_> = self
+        let verdicts: Vec<_> = self
             .config
             .groups
             .values()
-            .filter(|group| self.is_ready(group))
-            .cloned()
+            .map(|group| (group.clone(), self.verdict(group, now)))
             .collect();
-        for group in ready {
+        for (group, verdict) in verdicts {
             for member in &group.members {
                 self.with_router(member, now, |router, deeds| {
-                    if group.fault == FaultPolicy::Any || router.machine.wants().is_some() {
+                    let goes = match verdict {
+                        Verdict::All => true,
+                        Verdict::Wanting => router.machine.wants().is_some(),
+                        Verdict::None | Verdict::NotBefore(_) => false,
+                    };
+                    if goes {
                         router.promote(group.name.as_str(), now, deeds);
                     }
                 });
             }
         }
+    }
+
+    /// When a group may be able to go though nothing else happens.
+    pub(super) fn groups_deadline(&self, now: Instant) -> Option<Instant> {
+        let verdicts = self.config.groups.values().map(|group| self.verdict(group, now));
+        verdicts
+            .filter_map(|verdict| match verdict {
+                Verdict::NotBefore(at) => Some(at),
+                Verdict::None | Verdict::Wanting | Verdict::All => None,
+            })
+            .min()
     }
 
     /// A member has heard a better master: the others follow it into Backup, and say goodbye, so that their peers need
@@ -58,23 +73,46 @@ impl Engine {
         }
     }
 
-    /// One member at least wants to be master, and no living one stands against it: each wants it too, or is it; or the
-    /// peer said goodbye to one, which it says to all.
-    fn is_ready(&self, group: &GroupConfig) -> bool {
+    /// All go when one wants to be master and no living one stands against it. Where some are master already, or may be
+    /// alone, those go that want.
+    fn verdict(&self, group: &GroupConfig, now: Instant) -> Verdict {
         let members = || group.members.iter().filter_map(|name| self.routers.get(name));
-        let mut wants = members().filter_map(|router| router.machine.wants()).peekable();
-        if wants.peek().is_none() {
-            return false;
+        let wanting: Vec<_> = members().filter_map(|router| router.machine.wants()).collect();
+        if wanting.is_empty() {
+            return Verdict::None;
         }
-        if group.fault == FaultPolicy::All {
-            // A member of the peer may be in fault alone: nobody would have its addresses if the others were waited for.
-            return true;
+        if group.fault == FaultPolicy::All || members().any(Router::is_master) {
+            // With `all` a member of the peer may be in fault alone: nobody would have its addresses if the others
+            // were waited for.
+            return Verdict::Wanting;
         }
-        let goodbye = wants.any(|goodbye| goodbye);
-        let is_master = |machine: &Machine| machine.state() == VrrpState::Master;
-        let waits = |machine: &Machine| machine.state() == VrrpState::Backup && machine.wants().is_none();
-        goodbye
-            || members().any(|router| is_master(&router.machine))
-            || !members().any(|router| waits(&router.machine))
+        let goodbye = wanting.contains(&true);
+        let mut latest = now;
+        for machine in members().map(|router| &router.machine) {
+            if machine.state() == VrrpState::Backup && machine.wants().is_none() {
+                match machine.yields_from(goodbye) {
+                    Some(at) => latest = latest.max(at),
+                    None => return Verdict::None,
+                }
+            }
+        }
+        if latest > now {
+            Verdict::NotBefore(latest)
+        } else {
+            Verdict::All
+        }
     }
+}
+
+/// Who of a group becomes master now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nobody.
+    None,
+    /// Nobody before then.
+    NotBefore(Instant),
+    /// Those who want.
+    Wanting,
+    /// Everybody who is fit.
+    All,
 }

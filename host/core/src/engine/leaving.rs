@@ -16,6 +16,7 @@ impl Engine {
     pub(super) fn shutdown(&mut self, now: Instant) {
         let asked_again = self.leaving.is_some();
         self.leaving.get_or_insert(now);
+        self.starting.clear();
         let names: Vec<_> = self.routers.keys().cloned().collect();
         for name in &names {
             self.with_router(name, now, |router, deeds| {
@@ -38,8 +39,11 @@ impl Engine {
     /// The end: addresses are off, services have ended, hooks were told or had their time.
     pub(super) fn finish_leaving(&mut self, now: Instant) {
         let Some(since) = self.leaving else { return };
-        let let_go = |router: &Router| router.addresses.settled() && router.strays.left().is_empty();
-        let released = self.routers.values().all(let_go);
+        let released = self
+            .routers
+            .values()
+            .chain(self.leavers.values())
+            .all(Router::has_let_go);
         let stopped = self.services.values().all(Service::is_stopped);
         let told = self.hooks.values().all(Hook::is_idle);
         let patience_over = now >= since + FAREWELL;

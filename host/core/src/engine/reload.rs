@@ -1,5 +1,6 @@
 //! Takes a configuration over: what is unchanged is not touched, what is gone leaves properly.
 
+use crate::command::Command;
 use crate::config::file::Config;
 use crate::config::router::RouterConfig;
 use crate::engine::Engine;
@@ -115,10 +116,13 @@ impl Engine {
             self.with_router(&name, now, |router, deeds| {
                 router.stop("its configuration changed", now, deeds);
             });
-            self.routers.remove(&name);
+            if let Some(router) = self.routers.remove(&name) {
+                self.leavers.insert(name.clone(), router);
+            }
             self.due.set(&name, None);
             self.starting.remove(&name);
         }
+        let begun = self.commands.len();
         for (name, config) in &new.routers {
             if self.routers.contains_key(name) {
                 self.with_router(name, now, |router, deeds| {
@@ -127,14 +131,25 @@ impl Engine {
                     }
                 });
             } else {
-                self.routers
-                    .insert(name.clone(), Router::new(config.clone(), now));
+                let mut router = Router::new(config.clone(), now);
+                if let Some(earlier) = self.leavers.remove(name) {
+                    router.inherit(&earlier);
+                }
+                self.routers.insert(name.clone(), router);
                 self.with_router(name, now, |router, deeds| router.begin(now, deeds));
+                self.tell_owned(name, now);
                 if !config.startup_delay.is_zero() {
                     self.starting.insert(name.clone(), now + config.startup_delay);
                 }
             }
         }
+        // What moves from one router to another must not be taken off after it was put on.
+        let changes = self.commands.split_off(begun.min(self.commands.len()));
+        let (first, then): (Vec<_>, Vec<_>) = changes
+            .into_iter()
+            .partition(|command| matches!(command, Command::RemoveAddresses { .. }));
+        self.commands.extend(first.into_iter().chain(then));
+        self.forget_leavers();
         let identity = |config: &RouterConfig| (config.interface.clone(), config.family, config.vrid);
         let routers = new.routers.values();
         self.identities = routers
@@ -145,5 +160,10 @@ impl Engine {
             .flat_map(RouterConfig::held)
             .map(|held| (held.dev.clone(), held.address))
             .collect();
+    }
+
+    /// Routers that are in no configuration any more and have let go.
+    pub(super) fn forget_leavers(&mut self) {
+        self.leavers.retain(|_, router| !router.has_let_go());
     }
 }

@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 use crate::command::{Command, Holdings};
 use crate::config::router::RouterConfig;
-use crate::config::virtual_address::VirtualAddress;
+use crate::config::unicast::Transport;
 use crate::engine::strays::{Strays, difference};
-use crate::event::{Link, Packet};
+use crate::event::Packet;
 use crate::ids::{Priority, VrrpState};
 use crate::status::Counters;
 use crate::time::Instant;
 use crate::vrrp::accept::{Accepted, Arrival, judge};
-use crate::vrrp::addresses::{Addresses, Listed, Meddling, Step};
+use crate::vrrp::addresses::Addresses;
 use crate::vrrp::announcer::Announcer;
 use crate::vrrp::machine::{Action, Machine, Standing};
 use crate::vrrp::peers::Peers;
@@ -47,7 +47,10 @@ pub(crate) struct Router {
     pub(crate) strays: Strays,
     /// An owner's addresses that were on the interface before standfast was: they are never put on or taken off.
     /// `None`: not known before the interface was seen.
-    owned: Option<BTreeSet<IpAddr>>,
+    pub(super) owned: Option<BTreeSet<IpAddr>>,
+    /// Those of the held addresses that the kernel lists, and those that neighbours were told of last.
+    pub(super) listed: BTreeSet<IpAddr>,
+    pub(super) announced: BTreeSet<IpAddr>,
     pub(crate) announcer: Announcer,
     pub(crate) peers: Peers,
     pub(crate) rivals: Rivals,
@@ -64,6 +67,8 @@ pub(crate) struct Router {
 impl Router {
     pub(crate) fn new(config: RouterConfig, now: Instant) -> Self {
         let machine = Machine::new(&config, now);
+        let mut peers = Peers::default();
+        peers.expect(listed_peers(&config));
         let owned = (config.priority != Priority::OWNER).then(BTreeSet::new);
         Self {
             config,
@@ -72,7 +77,9 @@ impl Router {
             machine,
             addresses: Addresses::default(),
             announcer: Announcer::default(),
-            peers: Peers::default(),
+            peers,
+            listed: BTreeSet::new(),
+            announced: BTreeSet::new(),
             rivals: Rivals::default(),
             numbers: Numbers::default(),
             clock: Clock::default(),
@@ -80,30 +87,6 @@ impl Router {
             counters: Counters::default(),
             reasons: Vec::new(),
         }
-    }
-
-    /// An owner has seen its interface: what is there and not ours is its own (R-5.2.4-1).
-    pub(crate) fn on_link(&mut self, link: &Link, now: Instant, deeds: &mut Deeds) {
-        if self.owned.is_none() {
-            let there = |address: &IpAddr| link.addresses.contains(address) && !link.ours.contains(address);
-            self.owned = Some(
-                self.config
-                    .held()
-                    .map(|held| held.address)
-                    .filter(there)
-                    .collect(),
-            );
-            self.begin(now, deeds);
-        }
-    }
-
-    /// Addresses left over from an earlier life would be a second owner.
-    pub(crate) fn begin(&mut self, now: Instant, deeds: &mut Deeds) {
-        if self.owned.is_none() {
-            return;
-        }
-        let step = self.addresses.want(false, now);
-        self.take(step, deeds);
     }
 
     /// A packet for this VRID on this interface. A rejected one moves a counter and what is known of its sender.
@@ -172,7 +155,7 @@ impl Router {
         let step = self.addresses.poll(now);
         self.take(step, deeds);
         if self.strays.poll(now) {
-            self.remove(Holdings::default(), deeds);
+            self.remove_strays(&Holdings::default(), deeds);
         }
         self.announce(now, deeds);
         self.peers.poll(now, &mut self.voice);
@@ -208,43 +191,6 @@ impl Router {
         self.perform(actions, now, deeds);
     }
 
-    /// The kernel answered. `true`: the addresses came back after someone had removed them.
-    pub(crate) fn on_addresses(
-        &mut self,
-        step: Step,
-        result: Result<(), String>,
-        now: Instant,
-        deeds: &mut Deeds,
-    ) {
-        if step == Step::Remove {
-            self.strays.answered(result.is_ok(), now);
-        }
-        if self.addresses.done(step, result, now) {
-            self.announcer.appeared(&self.config.garp, now);
-            self.announce(now, deeds);
-        }
-    }
-
-    /// The kernel's lists of addresses changed. Returns what someone else did to ours.
-    pub(crate) fn on_kernel_addresses(
-        &mut self,
-        there: impl Fn(&VirtualAddress) -> bool,
-        now: Instant,
-    ) -> Option<Meddling> {
-        let all = self.put_on().count();
-        if all == 0 {
-            return None;
-        }
-        let listed = match self.put_on().filter(|address| there(address)).count() {
-            0 => Listed::None,
-            count if count == all => Listed::All,
-            _ => Listed::Some,
-        };
-        let meddling = self.addresses.seen(listed, now);
-        self.counters.addresses_restored += u64::from(meddling == Some(Meddling::Removed));
-        meddling
-    }
-
     /// When to call `tick`, and why.
     pub(crate) fn deadline(&self) -> Option<(Instant, &'static str)> {
         let addresses = [self.addresses.deadline(), self.strays.deadline()];
@@ -261,16 +207,21 @@ impl Router {
     /// Takes over a configuration of the same interface, VRID and version.
     pub(crate) fn reconfigure(&mut self, config: RouterConfig, now: Instant, deeds: &mut Deeds) {
         let old = self.holdings();
-        self.machine.reconfigure(&config);
+        self.machine.reconfigure(&config, now);
         self.config = config;
+        self.peers.expect(listed_peers(&self.config));
+        if self.config.priority != Priority::OWNER {
+            self.owned = Some(BTreeSet::new());
+        }
         let new = self.holdings();
         if old != new {
             let gone = difference(&old, &new);
             let removal = !gone.is_empty() && (self.addresses.wanted() || !self.addresses.settled());
-            self.strays
-                .replace(if removal { gone } else { Holdings::default() }, &new);
             if removal {
-                self.remove(Holdings::default(), deeds);
+                self.strays.replace(&gone, &new);
+                self.remove_strays(&gone, deeds);
+            } else {
+                self.strays.replace(&Holdings::default(), &new);
             }
             let step = self.addresses.replaced(removal, now);
             self.take(step, deeds);
@@ -290,6 +241,7 @@ impl Router {
                 }
                 Action::Release => {
                     self.announcer.cancel();
+                    self.announced.clear();
                     let step = self.addresses.want(false, now);
                     self.take(step, deeds);
                 }
@@ -313,49 +265,14 @@ impl Router {
         }
     }
 
-    fn take(&mut self, step: Option<Step>, deeds: &mut Deeds) {
-        match step {
-            Some(Step::Add) => deeds.commands.push(Command::AddAddresses {
-                router: self.config.name.clone(),
-                holdings: self.holdings(),
-            }),
-            Some(Step::Remove) => self.remove(self.holdings(), deeds),
-            None => {}
-        }
-    }
-
-    /// Takes these off, and with them what an earlier configuration left.
-    fn remove(&mut self, mut holdings: Holdings, deeds: &mut Deeds) {
-        self.strays.ask();
-        let left = self.strays.left().clone();
-        holdings.addresses.extend(left.addresses);
-        holdings.routes.extend(left.routes);
-        holdings.rules.extend(left.rules);
-        deeds.commands.push(Command::RemoveAddresses {
-            router: self.config.name.clone(),
-            holdings,
-            forever: self.machine.state() == VrrpState::Stopped,
-        });
-    }
-
-    /// What is put on while Master: everything but what an owner has anyway.
-    fn put_on(&self) -> impl Iterator<Item = &VirtualAddress> {
-        let owned = |address: &IpAddr| self.owned.as_ref().is_some_and(|owned| owned.contains(address));
-        self.config.held().filter(move |held| !owned(&held.address))
-    }
-
-    fn holdings(&self) -> Holdings {
-        let config = &self.config;
-        Holdings {
-            virtual_mac: config.virtual_mac.clone(),
-            addresses: self.put_on().cloned().collect(),
-            routes: config.routes.clone(),
-            rules: config.rules.clone(),
-            accept: config.accept || config.priority == Priority::OWNER,
-        }
-    }
-
     pub(crate) fn is_master(&self) -> bool {
         self.machine.state() == VrrpState::Master
+    }
+}
+
+fn listed_peers(config: &RouterConfig) -> usize {
+    match &config.transport {
+        Transport::Unicast(unicast) => unicast.peers.len(),
+        Transport::Multicast => 0,
     }
 }

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use crate::command::Command;
 use crate::config::auth::{Auth, Hmac, HmacMode};
 use crate::config::unicast::Transport;
-use crate::config::virtual_address::VirtualAddress;
 use crate::engine::router::{Deeds, Router};
 use crate::ids::{AdvertInterval, Family, Version};
 use crate::time::Instant;
@@ -52,17 +51,15 @@ impl Router {
 
     /// Sends the announcements that are due.
     pub(crate) fn announce(&mut self, now: Instant, deeds: &mut Deeds) {
-        let count = self.config.held().count();
-        while let Some(burst) = self.announcer.poll(&self.config.garp, count, now) {
-            if !self.addresses.present() {
-                continue;
-            }
-            let on_dev = |held: &VirtualAddress| (held.dev.clone(), held.address);
+        let all = self.announced();
+        while let Some(burst) = self.announcer.poll(&self.config.garp, all.len(), now) {
             let (addresses, repeat) = match burst {
-                Burst::All(repeat) => (self.config.held().map(on_dev).collect(), repeat),
-                Burst::One(index) => (self.config.held().nth(index).map(on_dev).into_iter().collect(), 1),
+                Burst::All(repeat) => (all.clone(), repeat),
+                Burst::One(index) => (all.get(index).cloned().into_iter().collect(), 1),
             };
-            deeds.commands.push(Command::Announce { addresses, repeat });
+            if !addresses.is_empty() {
+                deeds.commands.push(Command::Announce { addresses, repeat });
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::command::Holdings;
+use crate::config::virtual_address::VirtualAddress;
 use crate::time::Instant;
 
 /// Wait before asking again.
@@ -20,14 +21,23 @@ pub(crate) struct Strays {
 }
 
 impl Strays {
-    /// These are held no longer; what is held again is none of them.
-    pub(crate) fn replace(&mut self, gone: Holdings, held: &Holdings) {
-        self.left.addresses.extend(gone.addresses);
-        self.left.routes.extend(gone.routes);
-        self.left.rules.extend(gone.rules);
+    /// These are held no longer; what is held again, be it with other options, is none of them.
+    pub(crate) fn replace(&mut self, gone: &Holdings, held: &Holdings) {
+        let before = self.left.clone();
+        self.left.addresses.extend(gone.addresses.iter().cloned());
+        self.left.routes.extend(gone.routes.iter().cloned());
+        self.left.rules.extend(gone.rules.iter().cloned());
         self.left = difference(&self.left, held);
-        self.stale = self.asked;
-        self.retry = None;
+        let same = |a: &VirtualAddress, b: &VirtualAddress| {
+            (a.address, a.prefix, a.peer, &a.dev) == (b.address, b.prefix, b.peer, &b.dev)
+        };
+        self.left
+            .addresses
+            .retain(|left| !held.addresses.iter().any(|held| same(left, held)));
+        if self.left != before {
+            self.stale = self.asked;
+            self.retry = None;
+        }
     }
 
     /// What a removal must name beside what is held now.
@@ -48,7 +58,8 @@ impl Strays {
             self.stale -= 1;
         } else if good {
             self.left = Holdings::default();
-        } else if !self.left.is_empty() && self.asked == 0 {
+        }
+        if !self.left.is_empty() && self.asked == 0 {
             self.retry = Some(now + RETRY);
         }
     }

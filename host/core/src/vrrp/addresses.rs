@@ -182,6 +182,8 @@ impl Addresses {
 
     fn begin(&mut self, now: Instant) -> Step {
         let step = step_to(self.wanted);
+        // What was known is so no longer: this step, and those before it, may be carried out or not.
+        self.present = None;
         self.retry = None;
         self.witnessed = false;
         self.pending = Some(Pending {

@@ -59,7 +59,11 @@ impl Announcer {
             self.block = Some((now, copies));
         }
         self.settled = Some((now + CONTENTION, copies));
-        self.second = later(now, garp.lower_priority_delay, copies);
+        let second = later(now, garp.lower_priority_delay, copies);
+        self.second = match (self.second, second) {
+            (Some((at, copies)), Some((later, more))) => Some((at.max(later), copies.max(more))),
+            (planned, second) => planned.or(second),
+        };
     }
 
     /// What is due; ask until there is nothing. `addresses`: how many there are.
@@ -79,10 +83,17 @@ impl Announcer {
             if garp.interval == Duration::ZERO {
                 return Some(Burst::All(copies));
             }
-            self.paced = Some(Paced {
-                copies,
-                address: 0,
-                at: now,
+            // A pass that is under way goes on where it is: the last addresses must have their turn.
+            self.paced = Some(match self.paced {
+                Some(paced) => Paced {
+                    copies: paced.copies.max(copies.saturating_add(1)),
+                    ..paced
+                },
+                None => Paced {
+                    copies,
+                    address: 0,
+                    at: now,
+                },
             });
         }
         self.pace(garp, addresses, now)

@@ -12,7 +12,7 @@ use crate::vrrp::machine::{Action, Heard, Machine};
 use crate::vrrp::timing::skew;
 use crate::wire::advert::Advert;
 
-/// A losing master is answered at once (R-6.4.3-12), but no flood makes us send faster than the shortest legal interval.
+/// A losing master (R-6.4.3-12) and a goodbye (R-6.4.3-10) are answered at once, but no flood makes us send faster than the shortest legal interval.
 const REASSERT_LIMIT: Duration = Duration::from_millis(10);
 
 impl Machine {
@@ -75,7 +75,9 @@ impl Machine {
     fn master_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
         if advert.priority == 0 {
             // R-6.4.3-10
-            self.send(now, out);
+            if self.may_answer(now) {
+                self.send(now, out);
+            }
             return;
         }
         // R2-5: a version 2 owner discards adverts; two version 3 owners resolve by address (R-7.1-7).
@@ -111,11 +113,19 @@ impl Machine {
             self.restart_down_timer(now);
             return;
         }
-        if self.version == Version::V3 && self.reasserted.is_none_or(|last| now >= last + REASSERT_LIMIT) {
+        if self.version == Version::V3 && self.may_answer(now) {
             // R-6.4.3-12: answered at once, the advert timer is not re-armed by it. R2-6: version 2 stays silent.
-            self.reasserted = Some(now);
             out.push(Action::Send(self.priority.get()));
         }
         out.push(Action::Contested);
+    }
+
+    /// Whether an answer may go out now, and notes that it does.
+    fn may_answer(&mut self, now: Instant) -> bool {
+        let may = self.reasserted.is_none_or(|last| now >= last + REASSERT_LIMIT);
+        if may {
+            self.reasserted = Some(now);
+        }
+        may
     }
 }

@@ -109,7 +109,7 @@ impl Machine {
     }
 
     /// Takes over what may change while running.
-    pub fn reconfigure(&mut self, config: &RouterConfig) {
+    pub fn reconfigure(&mut self, config: &RouterConfig, now: Instant) {
         self.interval = config.interval;
         self.preempt = config.preempt;
         self.down_adverts = config.down_adverts;
@@ -120,6 +120,10 @@ impl Machine {
         if self.version == Version::V2 {
             // v2 never learns (R2-3).
             self.learned = config.interval;
+        }
+        if self.state == VrrpState::Master {
+            // R-7.2-1: peers that have the new interval wait no longer than it says.
+            self.timer = self.timer.map(|at| at.min(now + self.interval.duration()));
         }
     }
 
@@ -196,6 +200,19 @@ impl Machine {
     /// Whether it would be Master if its group let it, and whether a goodbye made it so.
     pub fn wants(&self) -> Option<bool> {
         self.wants.then_some(self.base.1)
+    }
+
+    /// From when on a Backup that is not asked to wait longer by a living master may be taken along by its group:
+    /// at once after a goodbye; an interval and a quarter after the last advert if another member heard a goodbye,
+    /// which is said on all links, but may be lost on a broken one.
+    pub fn yields_from(&self, goodbye_elsewhere: bool) -> Option<Instant> {
+        match (self.state, self.base) {
+            (VrrpState::Backup, (heard, true)) => Some(heard),
+            (VrrpState::Backup, (heard, false)) if goodbye_elsewhere => {
+                Some(heard + self.learned.duration() * 5 / 4)
+            }
+            _ => None,
+        }
     }
 
     /// Its group has decided: Backup becomes Master.

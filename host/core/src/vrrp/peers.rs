@@ -173,9 +173,16 @@ impl Speaker {
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     speakers: Vec<Speaker>,
+    /// Peers that are listed by name have their places, too.
+    listed: usize,
 }
 
 impl Peers {
+    /// Makes room for so many peers that are listed by name.
+    pub fn expect(&mut self, listed: usize) {
+        self.listed = listed;
+    }
+
     /// An advert counted.
     pub fn accepted(&mut self, source: IpAddr, accepted: &Accepted, now: Instant, voice: &mut Voice) {
         let Some(speaker) = self.place(source, true, now) else {
@@ -221,7 +228,10 @@ impl Peers {
         let in_a_row = speaker.row > 0 && now < speaker.quiet_from();
         speaker.version = seen.version;
         speaker.priority = seen.priority;
-        speaker.interval = seen.interval;
+        if speaker.accepted == 0 {
+            // A forged one cannot change how long a real one is thought to live.
+            speaker.interval = seen.interval;
+        }
         speaker.heard = now;
         speaker.rejected += 1;
         speaker.rejection = Some(why);
@@ -271,7 +281,7 @@ impl Peers {
         let index = match known {
             Some(index) => index,
             None => {
-                if self.speakers.len() >= MOST {
+                if self.speakers.len() >= MOST + self.listed {
                     let leaving = self.least_missed(accepted, now)?;
                     self.speakers.remove(leaving);
                 }

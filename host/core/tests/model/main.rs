@@ -57,7 +57,7 @@ impl Routers {
             vrid: 51.try_into().expect("legal"),
             priority: number,
             interval: AdvertInterval::DEFAULT,
-            addresses: vec![VIP.into()],
+            addresses: vec![VIP],
             auth: Default::default(),
         }
     }
@@ -275,7 +275,7 @@ fn check(mut model: Routers) {
         model
             .priorities
             .iter()
-            .all(|number| priority(*number).get() % 64 == 0),
+            .all(|number| priority(*number).get().is_multiple_of(64)),
         "whole ticks"
     );
     let started = std::time::Instant::now();
@@ -294,11 +294,13 @@ const ROUTERS: Routers = Routers {
     stops: 0,
 };
 
+/// proves: -R-6.4.2-7 -R-6.4.2-10 -R-6.4.3-11
 #[test]
 fn every_order_of_two_losses_and_a_crash() {
     check(ROUTERS);
 }
 
+/// proves: +R-6.4.2-6 -R-6.4.3-8
 #[test]
 fn every_order_of_a_loss_and_a_stop() {
     check(Routers {
@@ -309,6 +311,7 @@ fn every_order_of_a_loss_and_a_stop() {
     });
 }
 
+/// proves: -R-8.3.2-2
 #[test]
 fn every_order_of_a_loss_with_equal_priorities() {
     check(Routers {

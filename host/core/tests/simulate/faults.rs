@@ -11,6 +11,7 @@ impl World {
     pub(crate) fn apply(&mut self, fault: Fault) {
         self.tell(|_| format!("---- {fault}"));
         self.judge.disturb(self.time);
+        // A killed daemon's addresses stay, and its next life knows only those that it is configured with.
         let takes = |node: usize| self.nodes[node].engine.is_some() && !self.nodes[node].paused;
         if let Fault::Priority(node, _)
         | Fault::Interval(node, _)
@@ -92,8 +93,6 @@ impl World {
                 self.nodes[node].plan.preempt = preempt;
                 self.reload(node);
             }
-            // What a kernel refuses to remove and is no longer configured is forgotten.
-            Fault::Second(node, _) if self.nodes[node].refuses => {}
             Fault::Second(node, second) => {
                 self.nodes[node].plan.second = second;
                 self.reload(node);

@@ -145,6 +145,7 @@ impl Node {
         let mut addresses = vec![self.own];
         addresses.extend(&self.table);
         let link = Link {
+            ours: self.table.iter().copied().collect(),
             up: true,
             carrier: self.carrier,
             addresses,

@@ -61,10 +61,12 @@ impl World {
     }
 
     pub(crate) fn tell(&mut self, line: impl FnOnce(&Self) -> String) {
-        if self.story.is_some() {
-            let line = format!("{:12.6} {}\n", self.time as f64 / 1e9, line(self));
-            self.story.as_mut().expect("someone listens").push_str(&line);
-        }
+        // Taken out, so that the line may look at the world.
+        let Some(mut story) = self.story.take() else {
+            return;
+        };
+        story += &format!("{:12.6} {}\n", self.time as f64 / 1e9, line(self));
+        self.story = Some(story);
     }
 
     pub(crate) fn take_story(&mut self) -> String {

@@ -1,0 +1,165 @@
+//! What a router holds is announced as far as it is there, and let go of whatever a reload, an owner or the kernel does.
+
+mod lan;
+
+use std::net::IpAddr;
+
+use lan::Lan;
+use lan::config::{VIP, With, id, ms, node, router, secs, vip};
+use standfast_core::command::Command;
+use standfast_core::config::file::Config;
+use standfast_core::ids::{Priority, Version, VrrpState};
+use standfast_core::wire::advert::Advert;
+
+const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 101));
+
+/// Two routers with one address each; the first is called A, the second Z.
+fn two(first: IpAddr, second: IpAddr) -> Config {
+    let mut config = node(100);
+    config.routers.clear();
+    for (name, vrid, address) in [("A", 51, first), ("Z", 52, second)] {
+        let mut one = router(100);
+        one.name = id(name);
+        one.vrid = u8::try_into(vrid).expect("legal");
+        one.addresses = vec![vip(address)];
+        config.routers.insert(one.name.clone(), one);
+    }
+    config
+}
+
+#[test]
+fn an_owner_that_a_reload_brings_holds_its_addresses() {
+    let mut lan = Lan::new([node(100)]);
+    lan.wait_master(0, secs(5));
+    lan.reload(
+        0,
+        node(100).with_router(|router| {
+            router.vrid = 52.try_into().expect("legal");
+            router.priority = Priority::OWNER;
+        }),
+    );
+    lan.run_for(secs(2));
+    assert_eq!(
+        (lan.masters(), lan.owners()),
+        (vec![0], vec![0]),
+        "{}",
+        lan.story()
+    );
+}
+
+#[test]
+fn an_owner_that_becomes_an_ordinary_router_holds_and_releases_like_one() {
+    let mut lan = Lan::unstarted([node(255)]);
+    lan.hands(0).link.addresses.push(VIP);
+    lan.start(0);
+    lan.run_for(secs(1));
+    lan.reload(0, node(100));
+    let start = lan.now;
+    lan.shutdown(0);
+    lan.run_for(secs(1));
+    let removed = |command: &Command| matches!(command, Command::RemoveAddresses { holdings, .. } if holdings.addresses.iter().any(|a| a.address == VIP));
+    assert!(lan.count(0, start, removed) > 0);
+}
+
+#[test]
+fn a_router_that_a_reload_takes_out_lets_go_though_the_kernel_refuses_at_first() {
+    let mut lan = Lan::new([two(VIP, OTHER)]);
+    lan.wait(secs(5), "both are held", |lan| lan.held(0).len() == 2);
+    lan.hands(0).refuses_addresses = true;
+    let mut without = two(VIP, OTHER);
+    without.routers.remove(&id("Z"));
+    lan.reload(0, without);
+    lan.run_for(secs(3));
+    assert!(lan.held(0).contains(&OTHER), "the kernel refuses");
+    lan.hands(0).refuses_addresses = false;
+    lan.wait(secs(3), "it is gone", |lan| lan.held(0) == [VIP].into());
+}
+
+#[test]
+fn a_router_with_another_vrid_takes_over_what_is_left_of_the_old_one() {
+    let mut lan = Lan::new([node(100)]);
+    lan.wait_master(0, secs(5));
+    lan.hands(0).refuses_addresses = true;
+    let moved = node(100).with_router(|router| {
+        router.vrid = 52.try_into().expect("legal");
+        router.addresses = vec![vip(OTHER)];
+    });
+    lan.reload(0, moved);
+    lan.run_for(secs(2));
+    lan.hands(0).refuses_addresses = false;
+    lan.wait(secs(10), "only the new one is held", |lan| {
+        lan.held(0) == [OTHER].into()
+    });
+}
+
+#[test]
+fn an_address_that_moves_between_routers_is_not_taken_off_after_it_was_put_on() {
+    for (before, after) in [((VIP, OTHER), (OTHER, VIP)), ((OTHER, VIP), (VIP, OTHER))] {
+        let mut lan = Lan::new([two(before.0, before.1)]);
+        lan.wait(secs(5), "both are held", |lan| lan.held(0).len() == 2);
+        lan.reload(0, two(after.0, after.1));
+        let all_there = |lan: &Lan| lan.held(0).len() == 2;
+        lan.wait(ms(50), "both are held again", all_there);
+        lan.run_for(secs(5));
+        assert!(all_there(&lan), "{:?}", lan.held(0));
+    }
+}
+
+#[test]
+fn what_is_there_is_announced_though_another_part_is_refused() {
+    let mut lan = Lan::new([node(100)]);
+    lan.hands(0).refuses_addresses = true;
+    lan.wait_state(0, VrrpState::Master, secs(5));
+    let start = lan.now;
+    // The kernel has the address; what it refuses is, say, a route.
+    lan.meddle(0, true);
+    lan.run_for(secs(2));
+    let announced =
+        |command: &Command| matches!(command, Command::Announce { addresses, .. } if addresses[0].1 == VIP);
+    assert!(lan.count(0, start, announced) > 0, "{}", lan.story());
+    assert!(lan.count(0, start, announced) < 4, "not at every try");
+}
+
+#[test]
+fn a_startup_delay_that_ends_while_leaving_spins_nothing() {
+    let slow = node(100).with_router(|router| router.startup_delay = secs(2));
+    let mut lan = Lan::new([slow.with_hook(lan::config::hook("pager", &[]))]);
+    lan.hands(0).hooks_fail = true;
+    lan.run_for(ms(1_500));
+    lan.shutdown(0);
+    // The simulated LAN ends a test that loops without time passing.
+    lan.run_for(secs(5));
+    assert!(lan.hands(0).exited);
+}
+
+#[test]
+fn goodbyes_are_answered_no_faster_than_the_shortest_interval() {
+    let mut lan = Lan::new([node(200)]);
+    lan.wait_master(0, secs(5));
+    let goodbye = Advert {
+        version: Version::V3,
+        vrid: 51.try_into().expect("legal"),
+        priority: 0,
+        interval: lan::config::centis(100),
+        addresses: vec![VIP],
+        auth: None,
+    };
+    lan.run_for(ms(100));
+    let start = lan.now;
+    for _ in 0..1000 {
+        lan.inject(0, [10, 0, 0, 66].into(), &goodbye);
+    }
+    assert_eq!(lan.sent_since(0, start).len(), 1);
+}
+
+#[test]
+fn a_shorter_interval_counts_from_the_reload_on() {
+    let every = |centis: u16| node(200).with_router(|router| router.interval = lan::config::centis(centis));
+    let mut lan = Lan::new([every(4000)]);
+    lan.wait_master(0, secs(200));
+    lan.run_for(secs(1));
+    lan.reload(0, every(100));
+    let start = lan.now;
+    lan.run_for(ms(1_100));
+    assert!(!lan.sent_since(0, start).is_empty());
+}
