@@ -25,6 +25,7 @@ use crate::effects::{Hands, tell_answers};
 use crate::journal::Journal;
 use crate::net::keeper::{Job, Keeper};
 use crate::net::links::Links;
+use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
 use crate::plugin_files::Look;
 use crate::sockets::Sockets;
@@ -72,6 +73,8 @@ struct Daemon {
     reloads: mpsc::Receiver<Reread>,
     reload_done: mpsc::Sender<Reread>,
     next_ticket: u64,
+    /// The last reading of the configuration that was begun, and the last that was taken.
+    reads: (u64, u64),
     looks: Sender<Look>,
     systemd: Systemd,
     leaving: bool,
@@ -87,6 +90,7 @@ struct Daemon {
 /// # Errors
 /// What kept it from starting, with its exit code.
 pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Failure> {
+    start::check_rights()?;
     process::seal_descriptors().map_err(|e| start::open_failure("descriptors", &e))?;
     let _lock = start::lock(&options.runtime_dir)?;
     keys::require(&mut config)?;
@@ -147,6 +151,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         reloads,
         reload_done,
         next_ticket: 0,
+        reads: (0, 0),
         looks,
         systemd,
         leaving: false,
@@ -215,7 +220,7 @@ impl Daemon {
                     self.systemd.status(&self.engine.status(now()));
                     self.watch_missing_folders();
                     self.tell_time();
-                    self.hands.sockets.retry(&self.hands.links);
+                    self.listen_again();
                 }
             }
             // Late is not now: what has queued is read before any deadline is acted on (S10).
@@ -257,8 +262,22 @@ impl Daemon {
         let mut more = false;
         for (interface, socket) in self.hands.sockets.iter_mut() {
             let mut room = PACKETS_PER_TURN;
-            // Errors of a link that went down are told by netlink.
-            while let Some(received) = (room > 0).then(|| socket.try_recv().ok().flatten()).flatten() {
+            let mut faults = 0;
+            while room > 0 {
+                let received = match socket.try_recv() {
+                    Ok(Some(Read::Packet(received))) => received,
+                    // It has cost as much as a good one.
+                    Ok(Some(Read::Oversized | Read::Malformed)) => {
+                        room -= 1;
+                        continue;
+                    }
+                    // It is told once, ahead of what has queued; what stays with a link that went down, netlink tells.
+                    Err(_) if faults == 0 => {
+                        faults += 1;
+                        continue;
+                    }
+                    Ok(None) | Err(_) => break,
+                };
                 room -= 1;
                 let packet = Packet {
                     interface: interface.clone(),

@@ -67,10 +67,12 @@ impl Hands {
                 router,
                 holdings,
                 forever,
+                partial,
             } => self.queue(Job::Remove {
                 router,
                 holdings,
                 forever,
+                partial,
             }),
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
@@ -109,7 +111,7 @@ impl Hands {
     /// From a virtual MAC as a whole frame, so that the device which has it need not be up. To a peer never so: only
     /// the kernel knows the MAC of the next hop.
     fn send_advert(
-        &mut self,
+        &self,
         interface: &IfName,
         (source, mac): (IpAddr, Option<Mac>),
         destination: IpAddr,
@@ -117,13 +119,12 @@ impl Hands {
         bytes: &[u8],
     ) -> io::Result<()> {
         // Who cannot hear must not speak.
-        let Some(socket) = self.sockets.get_mut(interface, Family::of(source)) else {
+        let Some(socket) = self.sockets.get(interface, Family::of(source)) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let Some(frame) = mac.and_then(|mac| frame::advert(mac, source, destination, ttl, bytes)) else {
             return socket.send(source, destination, ttl, bytes);
         };
-        socket.sends_from(source);
         match self.frames.send(socket.index(), &frame) {
             // Longer than a frame: the kernel can make fragments, though not from another MAC.
             Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
@@ -145,10 +146,12 @@ impl Hands {
 
     /// Copies outer, addresses inner, as keepalived does (keepalived.md 2.6).
     fn announce(&self, addresses: &[(IfName, IpAddr)], repeat: u32) {
+        // Once for each device: a crowd of addresses shares few.
+        let mut ways = BTreeMap::new();
         let frames: Vec<_> = addresses
             .iter()
             .filter_map(|(dev, address)| {
-                let (index, mac) = self.way_out(dev)?;
+                let (index, mac) = (*ways.entry(dev).or_insert_with(|| self.way_out(dev)))?;
                 let frame = match address {
                     IpAddr::V4(address) => gratuitous(mac.0, *address).to_vec(),
                     IpAddr::V6(address) => unsolicited(mac, *address),
@@ -168,11 +171,8 @@ impl Hands {
     /// Where frames for addresses on this device leave, and the MAC that they come from.
     fn way_out(&self, dev: &IfName) -> Option<(u32, Mac)> {
         match self.virtual_macs.get(dev) {
-            Some(device) => Some((self.links.snapshot(&device.parent)?.index, device.mac)),
-            None => {
-                let link = self.links.snapshot(dev)?;
-                Some((link.index, Mac(link.mac)))
-            }
+            Some(device) => Some((self.links.place(&device.parent)?.0, device.mac)),
+            None => self.links.place(dev),
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use standfast_core::config::auth::{Auth, HmacKey, KeySource, Secret};
+use standfast_core::config::auth::KeySource;
 use standfast_core::config::file::Config;
 
 use crate::status_code::{Code, Failure};
@@ -21,22 +21,23 @@ pub(crate) struct Fault {
 
 /// Reads every key; those with faults stay empty.
 pub(crate) fn fill(config: &mut Config) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for router in config.routers.values_mut() {
-        let Auth::Hmac(hmac) = &mut router.auth else {
-            continue;
-        };
-        for key in &mut hmac.keys {
-            match load(key) {
-                Ok(secret) => key.secret = secret,
-                Err(fault) => faults.push(Fault {
-                    message: format!("vrrp {}, key {}: {}", router.name, key.id, fault.message),
-                    ..fault
-                }),
-            }
-        }
-    }
-    faults
+    let mut unread: Vec<Fault> = Vec::new();
+    let loaded = config.load_keys(|source| {
+        read(source).map_err(|fault| {
+            let message = fault.message.clone();
+            unread.push(fault);
+            message
+        })
+    });
+    let lines = loaded.err().unwrap_or_default().into_iter();
+    lines
+        .map(|message| {
+            // What could be read and is no key is wrong.
+            let unread = unread.iter().find(|fault| message.ends_with(&fault.message));
+            let code = unread.map_or(Code::Config, |fault| fault.code);
+            Fault { code, message }
+        })
+        .collect()
 }
 
 /// Reads every key.
@@ -50,8 +51,8 @@ pub(crate) fn require(config: &mut Config) -> Result<(), Failure> {
     }
 }
 
-fn load(key: &HmacKey) -> Result<Secret, Fault> {
-    let (path, private) = match &key.source {
+fn read(source: &KeySource) -> Result<Vec<u8>, Fault> {
+    let (path, private) = match source {
         KeySource::File(path) => (path.clone(), true),
         KeySource::Credential(name) => {
             let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
@@ -70,7 +71,7 @@ fn load(key: &HmacKey) -> Result<Secret, Fault> {
         .take(MOST_BYTES)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(&path, &error))?;
-    parse(&bytes).map_err(|what| wrong(format!("{}: {what}", path.display())))
+    Ok(bytes)
 }
 
 /// A regular file that, if it is to be private, nobody else may read.
@@ -93,34 +94,6 @@ fn open(path: &Path, private: bool) -> Result<File, Fault> {
         )));
     }
     Ok(file)
-}
-
-/// 64 to 128 hexadecimal digits, or the bytes themselves; one newline at the end does not count.
-fn parse(bytes: &[u8]) -> Result<Secret, String> {
-    let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    if text.len().is_multiple_of(2) && HEX.contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit) {
-        let digit = |byte: &u8| {
-            char::from(*byte)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        let digits: Vec<u8> = text.iter().filter_map(digit).collect();
-        return Ok(Secret(
-            digits.chunks_exact(2).map(|two| two[0] << 4 | two[1]).collect(),
-        ));
-    }
-    if RAW.contains(&text.len()) {
-        return Ok(Secret(text.to_vec()));
-    }
-    let length = if text.len() > *HEX.end() {
-        format!("more than {}", HEX.end())
-    } else {
-        text.len().to_string()
-    };
-    Err(format!(
-        "a key has 32 to 64 bytes, or 64 to 128 hexadecimal digits, and this has {length}; \
-         make one with `openssl rand -hex 32`"
-    ))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Fault {
@@ -146,8 +119,7 @@ fn wrong(message: String) -> Fault {
 }
 
 const OTHERS: u32 = 0o077;
-const RAW: std::ops::RangeInclusive<usize> = 32..=64;
-const HEX: std::ops::RangeInclusive<usize> = 64..=128;
+/// More than a key in digits; what is longer is none.
 const MOST_BYTES: u64 = 256;
 
 #[cfg(test)]
@@ -158,41 +130,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_bytes_or_digits() {
-        assert_eq!(parse(&[7; 32]).unwrap().0, [7; 32]);
-        assert_eq!(
-            parse(&[b"\x01".repeat(64), b"\n".to_vec()].concat()).unwrap().0,
-            [1; 64]
-        );
-        let digits = "0aFF".repeat(16) + "\n";
-        assert_eq!(parse(digits.as_bytes()).unwrap().0, [0x0a, 0xff].repeat(16));
-        for length in [0, 31, 65, 66, 129, 200] {
-            assert!(parse(&vec![b'x'; length]).is_err(), "{length} bytes");
-        }
-        // Digits, but too few for a key in digits: the bytes are the key.
-        assert_eq!(parse(&[b'a'; 40]).unwrap().0, [b'a'; 40]);
-    }
-
-    #[test]
     fn a_file_that_others_may_read_is_refused_without_showing_it() {
         let path = std::env::temp_dir().join(format!("standfast-key-{}", std::process::id()));
         fs::write(&path, "s".repeat(40)).unwrap();
-        let mut key = HmacKey {
-            id: 1,
-            source: KeySource::File(path.clone()),
-            secret: Secret::default(),
+        let text = format!(
+            "node a; vrrp V {{ interface eth1; virtual-router-id 1; virtual-address \"192.0.2.10/24\"; \
+             auth hmac {{ key 1 file=\"{}\" }} }}",
+            path.display()
+        );
+        let mut config = Config::parse("test", &text).unwrap();
+        let mut fault = || {
+            require(&mut config)
+                .err()
+                .map(|failure| (failure.code, failure.message))
         };
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let fault = load(&key).unwrap_err();
-        assert!(fault.message.contains("chmod 600") && !fault.message.contains("sss"));
-        assert_eq!(fault.code, Code::Config);
+        let (code, message) = fault().unwrap();
+        assert!(message.contains("chmod 600") && !message.contains("sss"));
+        assert_eq!(code, Code::Config);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(load(&key).unwrap().0, [b's'; 40]);
-        fs::write(&path, "short").unwrap();
-        assert!(!load(&key).unwrap_err().message.contains("short;"));
+        assert_eq!(fault(), None);
+        fs::write(&path, "sEcReT").unwrap();
+        let (code, message) = fault().unwrap();
+        assert!(message.contains("it has 6 bytes") && !message.contains("sEcReT"));
+        assert_eq!(code, Code::Config);
         fs::remove_file(&path).unwrap();
-        assert_eq!(load(&key).unwrap_err().code, Code::Environment);
-        key.source = KeySource::File("/dev/null".into());
-        assert!(load(&key).unwrap_err().message.contains("is not a file"));
+        assert_eq!(fault().unwrap().0, Code::Environment);
+        let device = read(&KeySource::File("/dev/null".into())).unwrap_err();
+        assert!(device.message.contains("is not a file"));
     }
 }

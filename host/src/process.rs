@@ -75,9 +75,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(writer)
             .stderr(errors);
-        for name in OURS_ALONE {
-            command.env_remove(name);
-        }
+        keep_from_child(&mut command);
         let mut child = command.spawn().map_err(SpawnError::from)?;
         let watched = Pid::from_raw(child.id().cast_signed());
         open_pidfd(watched)
@@ -266,6 +264,13 @@ pub(crate) fn seal_descriptors() -> io::Result<()> {
     };
     Errno::result(result)?;
     Ok(())
+}
+
+/// Takes out of a child's environment what is meant for us.
+pub(crate) fn keep_from_child(command: &mut Command) {
+    for name in OURS_ALONE {
+        command.env_remove(name);
+    }
 }
 
 /// What systemd tells us alone; a child that answered would answer for us.

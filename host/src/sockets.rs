@@ -38,11 +38,11 @@ impl Sockets {
         let new: Vec<_> = wanted.difference(&self.wanted).cloned().collect();
         for place in new {
             let (interface, family) = &place;
-            let Some(link) = links.snapshot(interface) else {
+            let Some((index, _)) = links.place(interface) else {
                 tracing::warn!("interface {interface} does not exist; it is waited for");
                 continue;
             };
-            match VrrpSocket::open(interface, link.index, *family) {
+            match VrrpSocket::open(interface, index, *family) {
                 Ok(socket) => opened.push((place, socket)),
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                     return Err(open_failure(interface, &error));
@@ -93,13 +93,25 @@ impl Sockets {
         }
     }
 
-    /// Tries again where a socket could not be opened.
-    pub(crate) fn retry(&mut self, links: &Links) {
+    /// Tries again where a socket could not be opened; tells the interfaces that can be heard now.
+    pub(crate) fn retry(&mut self, links: &Links) -> BTreeSet<IfName> {
+        let mut heard = BTreeSet::new();
         for place in self.deaf.clone() {
-            if let Some(link) = links.snapshot(&place.0) {
-                self.listen(&place, link.index);
+            if let Some((index, _)) = links.place(&place.0) {
+                self.listen(&place, index);
+                if self.open.contains_key(&place) {
+                    heard.insert(place.0);
+                }
             }
         }
+        heard
+    }
+
+    /// Families whose adverts should be received on an interface; whether they are.
+    pub(crate) fn heard(&self, interface: &IfName) -> impl Iterator<Item = (Family, bool)> {
+        let places = [Family::V4, Family::V6].map(|family| (interface.clone(), family));
+        let wanted = places.into_iter().filter(|place| self.wanted.contains(place));
+        wanted.map(|place| (place.1, self.open.contains_key(&place)))
     }
 
     fn listen(&mut self, place: &Place, index: u32) {
@@ -125,8 +137,8 @@ impl Sockets {
     }
 
     /// The socket of an interface and family.
-    pub(crate) fn get_mut(&mut self, interface: &IfName, family: Family) -> Option<&mut VrrpSocket> {
-        self.open.get_mut(&(interface.clone(), family))
+    pub(crate) fn get(&self, interface: &IfName, family: Family) -> Option<&VrrpSocket> {
+        self.open.get(&(interface.clone(), family))
     }
 
     /// All that are open, and the interface of each.

@@ -15,6 +15,12 @@ use crate::status_code::{Code, Failure};
 
 /// Reads and parses the configuration. The error is the full report of all faults.
 pub(crate) fn read_config(path: &Path) -> Result<Config, miette::Report> {
+    // Keys that we may not read, or that are not there, are missed by who needs them.
+    read_config_and_keys(path).map(|(config, _)| config)
+}
+
+/// The same, and a line for each key that could not be read.
+pub(crate) fn read_config_and_keys(path: &Path) -> Result<(Config, Vec<String>), miette::Report> {
     let text = fs::read_to_string(path).map_err(|error| {
         miette::miette!(
             help = "name another file with --config, or begin with one of the examples",
@@ -23,14 +29,32 @@ pub(crate) fn read_config(path: &Path) -> Result<Config, miette::Report> {
         )
     })?;
     let mut config = Config::parse(&path.display().to_string(), &text).map_err(miette::Report::new)?;
-    // Keys that we may not read, or that are not there, are missed by who needs them.
-    let wrong = keys::fill(&mut config)
+    let (wrong, unread): (Vec<_>, Vec<_>) = keys::fill(&mut config)
         .into_iter()
-        .find(|fault| fault.code == Code::Config);
-    match wrong {
+        .partition(|fault| fault.code == Code::Config);
+    match wrong.first() {
         Some(fault) => Err(miette::miette!("{}", fault.message)),
-        None => Ok(config),
+        None => Ok((config, unread.into_iter().map(|fault| fault.message).collect())),
     }
+}
+
+/// Without this right every takeover would fail, one after the other.
+pub(crate) fn check_rights() -> Result<(), Failure> {
+    // Who cannot tell goes on.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if may_change_the_network(&status) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Permission,
+        "CAP_NET_ADMIN is missing: run as root, or grant CAP_NET_ADMIN and CAP_NET_RAW",
+    ))
+}
+
+fn may_change_the_network(status: &str) -> bool {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let rights = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    rights.is_none_or(|rights| rights & CAP_NET_ADMIN != 0)
 }
 
 /// Makes the runtime directory and takes its lock; held until dropped.
@@ -132,4 +156,20 @@ pub(crate) fn open_failure(what: impl std::fmt::Display, error: &std::io::Error)
         );
     }
     Failure::new(Code::Environment, format!("{what}: {error}"))
+}
+
+const CAP_NET_ADMIN: u64 = 1 << 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_right_to_change_the_network_is_bit_12_of_the_effective_ones() {
+        let status = |digits: &str| format!("Name:\tstandfast\nCapPrm:\t0\nCapEff:\t{digits}\nCapBnd:\t1\n");
+        assert!(may_change_the_network(&status("000001ffffffffff")));
+        assert!(may_change_the_network(&status("0000000000001000")));
+        assert!(!may_change_the_network(&status("000001ffffffefff")));
+        assert!(may_change_the_network(""));
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Code {
     Permission = 4,
     /// Another copy is running.
     Running = 5,
-    /// Something around us is missing: an interface, a plugin, the worker.
+    /// Something around us is missing: a plugin, the worker, a key, nft.
     Environment = 6,
 }
 

@@ -25,7 +25,7 @@ const EXAMPLES: &str = "Examples:
   standfast service reload nginx                    `nginx -t`, then reload
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration invalid (status: not running), 4 no permission,
-5 already running, 6 environment (interface, plugin or worker missing).";
+5 already running, 6 environment (plugin, worker, key or nft missing). An interface that is missing is waited for.";
 
 /// Keeps a service reachable at a virtual IP: VRRP, health checks as WASM plugins, nginx supervised.
 #[derive(Debug, Parser)]

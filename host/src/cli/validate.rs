@@ -4,12 +4,12 @@ use standfast_core::config::derived::report;
 
 use crate::cli::ValidateArgs;
 use crate::cli::print::write;
-use crate::start::read_config;
+use crate::start::read_config_and_keys;
 use crate::status_code::{Code, Failure};
 
 pub(super) fn validate(args: &ValidateArgs) -> Result<Code, Failure> {
-    let config = match read_config(&args.file) {
-        Ok(config) => config,
+    let (config, unread) = match read_config_and_keys(&args.file) {
+        Ok(read) => read,
         Err(report) => {
             eprintln!("{report:?}");
             return Ok(Code::Config);
@@ -23,5 +23,8 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<Code, Failure> {
         report.render()
     };
     write(&text)?;
+    for line in unread {
+        eprintln!("warning: key not checked: {line}");
+    }
     Ok(Code::Ok)
 }

@@ -7,7 +7,7 @@ use standfast_core::config::file::Config;
 use standfast_core::config::router::RouterConfig;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::event::{Event, Link};
-use standfast_core::ids::{IfName, Priority};
+use standfast_core::ids::{Family, IfName, Priority};
 use standfast_core::time::Instant;
 
 use crate::alarm::now;
@@ -24,8 +24,25 @@ const CLOCK_SET: Duration = Duration::from_millis(50);
 impl Daemon {
     pub(super) fn tell_links(&mut self) {
         for interface in self.config.interfaces() {
-            let link = self.hands.links.snapshot(&interface).map(link_of);
-            self.engine.handle(Event::Link { interface, link }, now());
+            let link = self.hands.links.snapshot(&interface);
+            self.tell_link(interface, link);
+        }
+    }
+
+    fn tell_link(&mut self, interface: IfName, state: Option<LinkState>) {
+        let link = state.map(|state| {
+            let ours_and_off = self.hands.virtual_macs.contains_key(&interface) && !state.up;
+            let link = link_of(state, ours_and_off);
+            as_heard(link, &self.hands.sockets.heard(&interface).collect::<Vec<_>>())
+        });
+        self.engine.handle(Event::Link { interface, link }, now());
+    }
+
+    /// Tries to open the sockets that are missing, and tells the engine of those that are there now.
+    pub(super) fn listen_again(&mut self) {
+        for interface in self.hands.sockets.retry(&self.hands.links) {
+            let link = self.hands.links.snapshot(&interface);
+            self.tell_link(interface, link);
         }
     }
 
@@ -40,13 +57,7 @@ impl Daemon {
         for (interface, state) in changes {
             self.hands.sockets.on_link(&interface, state.as_ref());
             self.prepare_devices(&interface, state.as_ref());
-            self.engine.handle(
-                Event::Link {
-                    interface,
-                    link: state.map(link_of),
-                },
-                now(),
-            );
+            self.tell_link(interface, state);
         }
     }
 
@@ -112,6 +123,7 @@ pub(super) fn needed(config: &Config) -> Needed {
         devices: virtual_macs(config).into_keys().collect(),
         carriers: carriers.collect(),
         filters: filtered.map(|router| router.name.clone()).collect(),
+        ..Needed::default()
     }
 }
 
@@ -124,7 +136,11 @@ fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn link_of(state: LinkState) -> Link {
+/// `off`: a device with a virtual MAC that is not up: nothing on it answers, so its addresses count as not there.
+fn link_of(mut state: LinkState, off: bool) -> Link {
+    if off {
+        state.addresses.clear();
+    }
     // A virtual one that is still being checked is there all the same: it need not be put on again.
     let there = state
         .addresses
@@ -143,9 +159,26 @@ fn link_of(state: LinkState) -> Link {
     }
 }
 
+/// Who cannot hear a master must not become one. Where no family is heard, it is as if nothing were connected; where
+/// one is, the other one has no address to speak from.
+fn as_heard(mut link: Link, heard: &[(Family, bool)]) -> Link {
+    let deaf: Vec<_> = heard
+        .iter()
+        .filter(|(_, heard)| !heard)
+        .map(|(family, _)| *family)
+        .collect();
+    if !deaf.is_empty() && deaf.len() == heard.len() {
+        link.carrier = false;
+    }
+    let Link { addresses, ours, .. } = &mut link;
+    addresses.retain(|address| ours.contains(address) || !deaf.contains(&Family::of(*address)));
+    link
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::route_message::LinkAddress;
 
     #[test]
     fn a_configuration_needs_its_devices_carriers_and_filters_and_an_owner_takes_every_packet() {
@@ -179,5 +212,43 @@ mod tests {
                 .as_str(),
             "eth1"
         );
+    }
+    #[test]
+    fn a_family_that_is_not_heard_has_no_address_and_an_interface_that_is_not_heard_no_carrier() {
+        let link = Link {
+            up: true,
+            carrier: true,
+            addresses: vec![[10, 0, 0, 1].into(), [0xfe80, 0, 0, 0, 0, 0, 0, 1].into()],
+            ours: Vec::new(),
+        };
+        let all = [(Family::V4, true), (Family::V6, true)];
+        assert_eq!(as_heard(link.clone(), &all), link);
+        assert_eq!(as_heard(link.clone(), &[]), link);
+        let half = as_heard(link.clone(), &[(Family::V4, true), (Family::V6, false)]);
+        assert_eq!((half.carrier, half.addresses.len()), (true, 1));
+        assert!(!as_heard(link, &[(Family::V4, false)]).carrier);
+    }
+
+    #[test]
+    fn a_virtual_mac_that_is_switched_off_holds_nothing() {
+        let address = LinkAddress {
+            address: [192, 0, 2, 10].into(),
+            prefix: 24,
+            secondary: false,
+            usable: true,
+            label: None,
+            ours: true,
+        };
+        let state = LinkState {
+            index: 7,
+            name: "v4.51.eth1".parse().unwrap(),
+            up: false,
+            carrier: false,
+            mac: [0; 6],
+            addresses: vec![address],
+        };
+        assert_eq!(link_of(state.clone(), false).ours.len(), 1);
+        let link = link_of(state, true);
+        assert!(link.addresses.is_empty() && link.ours.is_empty());
     }
 }

@@ -19,14 +19,18 @@ use crate::{keys, start};
 
 /// What reading the file again gave, and who asked for it.
 pub(super) struct Reread {
+    /// Which reading it was.
+    number: u64,
     result: Result<Config, String>,
     asker: Option<oneshot::Sender<Told>>,
 }
 
 impl Daemon {
     /// Reads and parses on another thread; the result comes back through `reloads`.
-    pub(super) fn begin_reload(&self, asker: Option<oneshot::Sender<Told>>) {
+    pub(super) fn begin_reload(&mut self, asker: Option<oneshot::Sender<Told>>) {
         self.systemd.reloading();
+        self.reads.0 += 1;
+        let number = self.reads.0;
         let path = self.options.config.clone();
         let done = self.reload_done.clone();
         tokio::task::spawn_blocking(move || {
@@ -39,13 +43,28 @@ impl Daemon {
                         .map(|()| config)
                         .map_err(|failure| failure.message)
                 });
-            let _ = done.blocking_send(Reread { result, asker });
+            let _ = done.blocking_send(Reread {
+                number,
+                result,
+                asker,
+            });
         });
     }
 
     /// All or nothing: sockets for new interfaces are opened before anything is touched.
-    pub(super) fn on_reload(&mut self, Reread { result, asker }: Reread) {
-        let outcome = result.and_then(|config| self.take_over(config));
+    pub(super) fn on_reload(&mut self, reread: Reread) {
+        let Reread {
+            number,
+            result,
+            asker,
+        } = reread;
+        let outcome = if number > self.reads.1 {
+            self.reads.1 = number;
+            result.and_then(|config| self.take_over(config))
+        } else {
+            // Readers may overtake each other; what was read first must not undo what was read last.
+            Ok("a later reload has overtaken this one".into())
+        };
         self.systemd.ready();
         if let Err(why) = &outcome {
             self.engine.handle(Event::ReloadRefused(why.clone()), now());

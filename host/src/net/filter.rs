@@ -3,16 +3,19 @@
 //! The table is there as long as the router, not only while it is Master: a host that does not hold the addresses gets
 //! nothing for them, and a takeover need not wait for another program.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use standfast_core::ids::RouterName;
+use standfast_core::ids::{IfName, RouterName};
+
+use crate::process::keep_from_child;
 
 /// What to do when there is no `nft`.
 pub(crate) const MEND: &str =
@@ -34,20 +37,26 @@ pub(crate) fn table(router: &RouterName) -> String {
     format!("standfast-{}", router.as_str().replace('@', "/"))
 }
 
+/// Whether it may be the name of one.
+pub(crate) fn is_table(name: &str) -> bool {
+    let router = name.strip_prefix("standfast-").map(|rest| rest.replace('/', "@"));
+    router.is_some_and(|router| router.parse::<RouterName>().is_ok())
+}
+
 /// Makes the table, or makes it anew with these addresses.
 ///
 /// # Errors
 /// There is no `nft`, or it refused.
-pub(crate) fn install(table: &str, addresses: impl Iterator<Item = IpAddr>) -> Result<(), String> {
+pub(crate) fn install(table: &str, addresses: &[(IpAddr, IfName)]) -> Result<(), String> {
     run(&ruleset(table, addresses))
 }
 
-/// Removes the table; one that is not there is fine.
+/// Removes these tables, all or none; one that is not there is fine.
 ///
 /// # Errors
 /// There is no `nft`, or it refused.
-pub(crate) fn uninstall(table: &str) -> Result<(), String> {
-    run(&removal(table))
+pub(crate) fn uninstall(tables: &BTreeSet<String>) -> Result<(), String> {
+    run(&tables.iter().map(|table| removal(table)).collect::<String>())
 }
 
 /// Removing what may not be there: it is made first, all in one transaction.
@@ -55,21 +64,35 @@ fn removal(table: &str) -> String {
     format!("add table inet {table}\ndelete table inet {table}\n")
 }
 
-/// Neighbour discovery passes (R-6.1-3), and so does what this host says to itself.
-fn ruleset(table: &str, addresses: impl Iterator<Item = IpAddr>) -> String {
-    let (v4, v6): (Vec<_>, Vec<_>) = addresses.partition(IpAddr::is_ipv4);
+/// Neighbour discovery passes (R-6.1-3), and so does what this host says to itself. A link-local address is one of its
+/// interface: another one may have the same.
+fn ruleset(table: &str, addresses: &[(IpAddr, IfName)]) -> String {
     let mut text = removal(table);
     let _ = writeln!(text, "table inet {table} {{");
     let _ = writeln!(text, "  chain input {{");
     let _ = writeln!(text, "    type filter hook input priority 0; policy accept;");
     let _ = writeln!(text, "    iif \"lo\" accept");
+    let mut v4 = Vec::new();
+    let mut v6: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+    for (address, dev) in addresses {
+        match address {
+            IpAddr::V4(_) => v4.push(*address),
+            IpAddr::V6(local) if local.is_unicast_link_local() => {
+                v6.entry(format!("iifname \"{dev}\" "))
+                    .or_default()
+                    .push(*address);
+            }
+            IpAddr::V6(_) => v6.entry(String::new()).or_default().push(*address),
+        }
+    }
     if !v4.is_empty() {
         let _ = writeln!(text, "    ip daddr {{ {} }} drop", list(&v4));
     }
-    if !v6.is_empty() {
+    for (place, addresses) in v6 {
         let discovery = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept";
-        let _ = writeln!(text, "    ip6 daddr {{ {} }} {discovery}", list(&v6));
-        let _ = writeln!(text, "    ip6 daddr {{ {} }} drop", list(&v6));
+        let list = list(&addresses);
+        let _ = writeln!(text, "    {place}ip6 daddr {{ {list} }} {discovery}");
+        let _ = writeln!(text, "    {place}ip6 daddr {{ {list} }} drop");
     }
     text.push_str("  }\n}\n");
     text
@@ -86,29 +109,37 @@ fn run(script: &str) -> Result<(), String> {
     };
     let told = |error: std::io::Error| format!("{}: {error}", nft.display());
     let mut child = start(&nft).map_err(told)?;
-    // A few kilobytes: the pipe takes them whole, whether anyone reads or not.
-    let written = child
-        .stdin
-        .take()
-        .map_or(Ok(()), |mut pipe| pipe.write_all(script.as_bytes()));
-    let ended = wait(&mut child).map_err(told)?;
-    written.map_err(told)?;
-    match ended {
-        Some(status) if status.success() => Ok(()),
-        Some(_) => {
+    // On a thread: a program that does not read must not keep us longer than one that does not answer.
+    let (written, ended) = thread::scope(|scope| {
+        let pipe = child.stdin.take();
+        let writer = scope.spawn(|| pipe.map_or(Ok(()), |mut pipe| pipe.write_all(script.as_bytes())));
+        let ended = wait(&mut child);
+        // It has ended, and its end of the pipe with it.
+        (writer.join(), ended)
+    });
+    let written = written.unwrap_or_else(|_| Err(ErrorKind::BrokenPipe.into()));
+    match ended.map_err(told)? {
+        Some(status) if status.success() => written.map_err(told),
+        Some(status) => {
             let mut said = Vec::new();
             if let Some(pipe) = child.stderr.take() {
                 let _ = pipe.take(MOST_SAID).read_to_end(&mut said);
             }
             let said = String::from_utf8_lossy(&said);
-            Err(format!("nft: {}", said.lines().next().unwrap_or("it failed")))
+            let line = said.lines().find(|line| !line.trim().is_empty());
+            Err(format!(
+                "nft: {}",
+                line.map_or_else(|| status.to_string(), str::to_owned)
+            ))
         }
         None => Err(format!("nft: no answer within {} s", PATIENCE.as_secs())),
     }
 }
 
 fn start(nft: &Path) -> std::io::Result<Child> {
-    Command::new(nft)
+    let mut command = Command::new(nft);
+    keep_from_child(&mut command);
+    command
         .args(["-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -144,11 +175,9 @@ mod tests {
     /// proves: -R-6.1-3 -R-6.4.3-7
     #[test]
     fn neighbour_discovery_passes_before_the_rest_is_dropped() {
-        let addresses = ["192.0.2.10", "192.0.2.11", "2001:db8::10"];
-        let text = ruleset(
-            "standfast-VI_1",
-            addresses.iter().map(|text| text.parse().unwrap()),
-        );
+        let addresses = ["192.0.2.10", "192.0.2.11", "2001:db8::10", "fe80::10"];
+        let held = |address: &&str| (address.parse().unwrap(), "eth1".parse().unwrap());
+        let text = ruleset("standfast-VI_1", &addresses.iter().map(held).collect::<Vec<_>>());
         let expected = "\
 add table inet standfast-VI_1
 delete table inet standfast-VI_1
@@ -159,6 +188,8 @@ table inet standfast-VI_1 {
     ip daddr { 192.0.2.10, 192.0.2.11 } drop
     ip6 daddr { 2001:db8::10 } icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ip6 daddr { 2001:db8::10 } drop
+    iifname \"eth1\" ip6 daddr { fe80::10 } icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    iifname \"eth1\" ip6 daddr { fe80::10 } drop
   }
 }
 ";
@@ -169,5 +200,15 @@ table inet standfast-VI_1 {
     fn a_table_name_is_one_that_nft_reads() {
         let name = table(&"VI-1.a@b_c".parse().unwrap());
         assert_eq!(name, "standfast-VI-1.a/b_c");
+        assert!(is_table(&name));
+        for other in [
+            "filter",
+            "standfast-",
+            "standfast-a b",
+            "standfast-a; flush ruleset",
+            "standfast-a\n",
+        ] {
+            assert!(!is_table(other), "{other}");
+        }
     }
 }

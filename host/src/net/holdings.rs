@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use nix::libc;
 use standfast_core::command::Holdings;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::{IfName, RouterName};
@@ -21,11 +22,11 @@ pub(crate) struct Holder {
     /// Indices that a router's addresses were put on, by the name that the interface had then: it may be renamed.
     used: BTreeMap<(RouterName, IfName), BTreeSet<u32>>,
     /// What each table drops, as far as we know.
-    filtered: BTreeMap<String, Vec<IpAddr>>,
+    filtered: BTreeMap<String, Vec<(IpAddr, IfName)>>,
 }
 
 /// What a configuration needs on this host; everything else of ours goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needed {
     /// Devices with virtual MACs.
     pub(crate) devices: BTreeSet<IfName>,
@@ -33,6 +34,21 @@ pub(crate) struct Needed {
     pub(crate) carriers: BTreeSet<IfName>,
     /// Routers with `accept #false`.
     pub(crate) filters: BTreeSet<RouterName>,
+    /// Tables that could not be removed.
+    pub(crate) stuck: BTreeSet<String>,
+}
+
+impl Needed {
+    /// And what this router holds.
+    pub(crate) fn add(&mut self, router: &RouterName, holdings: &Holdings) {
+        let devices = holdings.virtual_mac.iter().map(|mac| mac.device.clone());
+        self.devices.extend(devices);
+        let carriers = holdings.addresses.iter().map(|held| held.dev.clone());
+        self.carriers.extend(carriers);
+        if !holdings.accept {
+            self.filters.insert(router.clone());
+        }
+    }
 }
 
 impl Holder {
@@ -63,9 +79,12 @@ impl Holder {
                 virtual_mac,
                 has_ipv6(holdings),
             ) {
-                Ok(Some(device)) => requests.push(vmac::switch(device.index, &virtual_mac.device, true)),
-                // Its addresses say so.
-                Ok(None) => {}
+                Ok(vmac::Ensured { device, settings }) => {
+                    first = settings;
+                    // If it cannot be there, its addresses say so.
+                    let index = device.map(|device| device.index);
+                    requests.extend(index.map(|index| vmac::switch(index, &virtual_mac.device, true)));
+                }
                 Err(error) => first = Err(error),
             }
         }
@@ -84,26 +103,30 @@ impl Holder {
                 Err(error) => first = first.and(Err(error)),
             }
         }
+        let mut collisions = Vec::new();
         for route in &holdings.routes {
             match route.dev.as_ref().map(index_of).transpose() {
-                Ok(index) => requests.push(routes::add(index, route)),
+                Ok(index) => {
+                    collisions.push((requests.len(), route));
+                    requests.push(routes::add(index, route));
+                }
                 Err(error) => first = first.and(Err(error)),
             }
         }
         requests.extend(holdings.rules.iter().map(rules::add));
         self.borrow_carriers(holdings);
-        let performed = self.perform(&requests);
-        first.and(performed)
+        let results = self.kernel.results(&requests);
+        // A route of somebody else in its place is none of ours.
+        collisions.retain(|(at, _)| matches!(results.get(*at), Some(Ok(libc::EEXIST))));
+        let error = results.into_iter().find_map(Result::err);
+        first = first.and_then(|()| error.map_or(Ok(()), |error| Err(error.to_string())));
+        let collisions: Vec<_> = collisions.into_iter().map(|(_, route)| route).collect();
+        first.and_then(|()| routes::require_ours(&collisions))
     }
 
     /// After `add`, when nobody waits any more: a firewall that was loaded anew has thrown our table away.
     pub(crate) fn after_add(&mut self, router: &RouterName, holdings: &Holdings) {
-        let result = if holdings.accept {
-            self.uninstall_filter(&filter::table(router))
-        } else {
-            self.install_filter(router, holdings)
-        };
-        if let Err(error) = result {
+        if let Err(error) = self.set_filter(router, holdings) {
             tracing::warn!(%router, "{error}");
         }
     }
@@ -166,9 +189,7 @@ impl Holder {
             if let Some(virtual_mac) = &holdings.virtual_mac {
                 results.push(self.prepare(virtual_mac, has_ipv6(holdings)));
             }
-            if !holdings.accept {
-                results.push(self.install_filter(router, holdings));
-            }
+            results.push(self.set_filter(router, holdings));
         }
         for error in results.into_iter().filter_map(Result::err) {
             tracing::warn!(%router, "{error}");
@@ -180,34 +201,40 @@ impl Holder {
     /// # Errors
     /// The kernel refused.
     pub(crate) fn prepare(&mut self, virtual_mac: &VirtualMac, ipv6: bool) -> Result<(), String> {
-        vmac::ensure(&mut self.kernel, &mut self.ledger, virtual_mac, ipv6).map(drop)
+        let ensured = vmac::ensure(&mut self.kernel, &mut self.ledger, virtual_mac, ipv6)?;
+        ensured.settings
     }
 
-    /// Takes away what is ours, be it of an earlier life, and not needed.
-    pub(crate) fn keep(&mut self, needed: &Needed) {
-        let devices: Vec<_> = self.ledger.devices().keys().cloned().collect();
-        for device in devices {
-            if !needed.devices.contains(&device)
-                && let Err(error) = vmac::delete(&mut self.kernel, &mut self.ledger, &device)
-            {
-                tracing::warn!("{error}");
-            }
-        }
-        let tables: BTreeSet<_> = needed.filters.iter().map(filter::table).collect();
-        for table in self.ledger.filters().clone() {
-            if !tables.contains(&table)
-                && let Err(error) = self.uninstall_filter(&table)
-            {
-                tracing::warn!("{error}");
-            }
-        }
+    /// Takes away a piece of what is ours, be it of an earlier life, and not needed: settings, then filters, and
+    /// devices last, because each costs the kernel some 30 ms. `true`: there may be more.
+    pub(crate) fn keep_some(&mut self, needed: &mut Needed) -> bool {
         let below: BTreeSet<_> = self.ledger.devices().values().cloned().collect();
         let kept: BTreeSet<_> = keys(sysctl::CARRIER, &needed.carriers)
             .chain(keys(sysctl::BELOW, &below))
             .collect();
-        for (key, before, ours) in self.ledger.give_back(|key| !kept.contains(key)) {
-            sysctl::put_back(&key, before, ours);
+        self.ledger.give_back(|key| !kept.contains(key), sysctl::put_back);
+
+        let tables: BTreeSet<_> = needed.filters.iter().map(filter::table).collect();
+        let kept: BTreeSet<_> = tables.union(&needed.stuck).cloned().collect();
+        let strange: BTreeSet<_> = self.ledger.filters().difference(&kept).cloned().collect();
+        if !strange.is_empty() {
+            if let Err(error) = self.uninstall_filters(&strange) {
+                tracing::warn!("{error}");
+                // Not again this time.
+                needed.stuck.extend(strange);
+            }
+            return true;
         }
+
+        let mut devices = self.ledger.devices().keys();
+        let Some(device) = devices.find(|device| !needed.devices.contains(*device)).cloned() else {
+            return false;
+        };
+        if let Err(error) = vmac::delete(&mut self.kernel, &mut self.ledger, &device) {
+            tracing::warn!("{error}");
+            needed.devices.insert(device);
+        }
+        true
     }
 
     /// The index of every interface that is named; `None`: it is not there.
@@ -248,11 +275,19 @@ impl Holder {
         }
     }
 
+    fn set_filter(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
+        if holdings.accept {
+            self.uninstall_filter(&filter::table(router))
+        } else {
+            self.install_filter(router, holdings)
+        }
+    }
+
     fn install_filter(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
         let table = filter::table(router);
         let addresses = addresses_of(holdings);
         self.ledger.add_filter(&table);
-        filter::install(&table, addresses.iter().copied())?;
+        filter::install(&table, &addresses)?;
         self.filtered.insert(table, addresses);
         Ok(())
     }
@@ -261,9 +296,15 @@ impl Holder {
         if !self.ledger.filters().contains(table) {
             return Ok(());
         }
-        filter::uninstall(table)?;
-        self.filtered.remove(table);
-        self.ledger.forget_filter(table);
+        self.uninstall_filters(&BTreeSet::from([table.to_owned()]))
+    }
+
+    fn uninstall_filters(&mut self, tables: &BTreeSet<String>) -> Result<(), String> {
+        filter::uninstall(tables)?;
+        for table in tables {
+            self.filtered.remove(table);
+            self.ledger.forget_filter(table);
+        }
         Ok(())
     }
 
@@ -272,8 +313,9 @@ impl Holder {
     }
 }
 
-fn addresses_of(holdings: &Holdings) -> Vec<IpAddr> {
-    holdings.addresses.iter().map(|held| held.address).collect()
+fn addresses_of(holdings: &Holdings) -> Vec<(IpAddr, IfName)> {
+    let held = holdings.addresses.iter();
+    held.map(|held| (held.address, held.dev.clone())).collect()
 }
 
 fn has_ipv6(holdings: &Holdings) -> bool {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::RouterName;
 
 use crate::net::holdings::{Holder, Needed};
+use crate::net::later::{Later, Work};
 use crate::net::ledger::Ledger;
 use crate::net::route_socket::RouteSocket;
 use crate::realtime;
@@ -33,6 +34,8 @@ pub(crate) enum Job {
         holdings: Holdings,
         /// The router is leaving.
         forever: bool,
+        /// Only a part of what it holds: device and filter stay as they are.
+        partial: bool,
     },
     /// Make a device ahead of time.
     Prepare {
@@ -79,10 +82,13 @@ impl Keeper {
                 // Addresses are late when the processor is busy, unless this hurries, too.
                 realtime::follow();
                 let mut holder = Holder::new(kernel, Ledger::open(&folder));
-                while let Ok(job) = queue.recv() {
-                    perform(&mut holder, job, &answer);
+                let mut later = Later::default();
+                while let Some(job) = next(&queue, &mut holder, &mut later) {
+                    perform(&mut holder, &mut later, job, &answer);
                 }
-                holder.keep(&Needed::default());
+                // All addresses are off, and devices down, by now. What still was to be made ready is not needed.
+                let mut nothing = Needed::default();
+                while holder.keep_some(&mut nothing) {}
                 // Nobody may be waiting.
                 let _ = ending.try_send(());
             })?;
@@ -103,21 +109,43 @@ impl Keeper {
     }
 }
 
-fn perform(holder: &mut Holder, job: Job, answer: &impl Fn(Answer)) {
+/// The next job; while there is none, what was put off is done, a piece at a time. `None`: there will be no more.
+fn next(queue: &Receiver<Job>, holder: &mut Holder, later: &mut Later) -> Option<Job> {
+    loop {
+        match queue.try_recv() {
+            Ok(job) => return Some(job),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => match later.pop() {
+                Some(work) => {
+                    if let Some(rest) = catch_up(holder, work) {
+                        later.go_on_with(rest);
+                    }
+                }
+                None => return queue.recv().ok(),
+            },
+        }
+    }
+}
+
+fn perform(holder: &mut Holder, later: &mut Later, job: Job, answer: &impl Fn(Answer)) {
     match job {
         Job::Add { router, holdings } => {
+            for work in later.before_adding(&router, &holdings) {
+                catch_up(holder, work);
+            }
             let result = holder.add(&router, &holdings);
             answer(Answer {
                 router: router.clone(),
                 added: true,
                 result,
             });
-            holder.after_add(&router, &holdings);
+            later.push(Work::Added { router, holdings });
         }
         Job::Remove {
             router,
             holdings,
             forever,
+            partial,
         } => {
             let result = holder.remove(&router, &holdings);
             answer(Answer {
@@ -125,15 +153,37 @@ fn perform(holder: &mut Holder, job: Job, answer: &impl Fn(Answer)) {
                 added: false,
                 result,
             });
-            holder.after_remove(&router, &holdings, forever);
+            if !partial {
+                later.after_removing(&router);
+                later.push(Work::Removed {
+                    router,
+                    holdings,
+                    forever,
+                });
+            }
         }
-        Job::Prepare { virtual_mac, ipv6 } => {
+        Job::Prepare { virtual_mac, ipv6 } => later.push(Work::Prepare { virtual_mac, ipv6 }),
+        Job::Keep(needed) => later.push(Work::Keep(needed)),
+    }
+}
+
+/// Does a piece of what was put off; gives back what is left of it.
+fn catch_up(holder: &mut Holder, work: Work) -> Option<Work> {
+    match work {
+        Work::Added { router, holdings } => holder.after_add(&router, &holdings),
+        Work::Removed {
+            router,
+            holdings,
+            forever,
+        } => holder.after_remove(&router, &holdings, forever),
+        Work::Prepare { virtual_mac, ipv6 } => {
             if let Err(error) = holder.prepare(&virtual_mac, ipv6) {
                 tracing::warn!("{error}");
             }
         }
-        Job::Keep(needed) => holder.keep(&needed),
+        Work::Keep(mut needed) => return holder.keep_some(&mut needed).then_some(Work::Keep(needed)),
     }
+    None
 }
 
 /// Two of each router, and then some.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use standfast_core::ids::IfName;
 
+use crate::net::filter::is_table;
+
 /// The ledger of one daemon.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -50,19 +52,24 @@ impl Ledger {
         self.change(change);
     }
 
-    /// Takes the settings out that this is true for: key, value before, our value.
-    pub(crate) fn give_back(&mut self, which: impl Fn(&str) -> bool) -> Vec<(String, i64, i64)> {
-        let mut taken = Vec::new();
+    /// Has the settings that `which` is true for put back (key, value before, our value), and forgets those that are.
+    pub(crate) fn give_back(
+        &mut self,
+        which: impl Fn(&str) -> bool,
+        put_back: impl Fn(&str, i64, i64) -> io::Result<()>,
+    ) {
         self.change(|entries| {
             entries.settings.retain(|key, (before, ours)| {
-                let gone = which(key);
-                if gone {
-                    taken.push((key.clone(), *before, *ours));
+                if !which(key) {
+                    return true;
                 }
-                !gone
+                let result = put_back(key, *before, *ours);
+                if let Err(error) = &result {
+                    tracing::debug!("/proc/sys/{key}: {error}; it is tried again later");
+                }
+                result.is_err()
             });
         });
-        taken
     }
 
     /// Our devices, and the interface below each.
@@ -118,7 +125,10 @@ impl Ledger {
 fn read(path: &Path) -> io::Result<Entries> {
     let mut text = String::new();
     fs::File::open(path)?.take(MOST_BYTES).read_to_string(&mut text)?;
-    Ok(serde_json::from_str(&text)?)
+    let mut entries: Entries = serde_json::from_str(&text)?;
+    // They go into scripts.
+    entries.filters.retain(|table| is_table(table));
+    Ok(entries)
 }
 
 fn write(path: &Path, entries: &Entries) -> io::Result<()> {
@@ -134,6 +144,8 @@ const MOST_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
@@ -153,12 +165,33 @@ mod tests {
         let mut ledger = Ledger::open(&folder);
         ledger.borrow("net/ipv4/conf/eth1/arp_ignore", 1, 2);
         assert_eq!(ledger.devices().len(), 1);
-        let back = ledger.give_back(|key| key.contains("/eth1/"));
-        assert_eq!(back, [("net/ipv4/conf/eth1/arp_ignore".to_owned(), 0, 2)]);
+        let key = "net/ipv4/conf/eth1/arp_ignore";
+        let of_eth1 = |key: &str| key.contains("/eth1/");
+        ledger.give_back(of_eth1, |_, _, _| Err(io::ErrorKind::PermissionDenied.into()));
+        let mut back = Vec::new();
+        let noted = RefCell::new(&mut back);
+        let mut ledger = Ledger::open(&folder);
+        ledger.give_back(of_eth1, |key, before, ours| {
+            noted.borrow_mut().push((key.to_owned(), before, ours));
+            Ok(())
+        });
+        assert_eq!(back, [(key.to_owned(), 0, 2)], "what failed was not forgotten");
+        ledger.give_back(of_eth1, |_, _, _| panic!("it is back"));
         ledger.forget_device(&device);
         assert!(Ledger::open(&folder).filters().contains("standfast-VI_1"));
         ledger.forget_filter("standfast-VI_1");
         assert!(!folder.join("borrowed.json").exists());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_table_that_is_none_of_ours_is_not_taken_up() {
+        let folder = folder("tables");
+        let text =
+            r#"{"settings": {}, "devices": {}, "filters": ["standfast-A", "x\nflush ruleset", "other"]}"#;
+        fs::write(folder.join("borrowed.json"), text).unwrap();
+        let ledger = Ledger::open(&folder);
+        assert_eq!(*ledger.filters(), BTreeSet::from(["standfast-A".to_owned()]));
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -13,7 +13,7 @@ use nix::sys::socket::{
     AddressFamily as SocketFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind,
     getsockname, recvfrom, send, setsockopt, socket, sockopt,
 };
-use standfast_core::ids::IfName;
+use standfast_core::ids::{IfName, Mac};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -129,6 +129,12 @@ impl Links {
     /// The state as it was last told; `None`: there is no such interface, or nobody asked to watch it.
     pub(crate) fn snapshot(&self, name: &IfName) -> Option<LinkState> {
         self.reported.get(name).cloned().flatten()
+    }
+
+    /// Index and MAC as they were last told, without all the rest of `snapshot`.
+    pub(crate) fn place(&self, name: &IfName) -> Option<(u32, Mac)> {
+        let link = self.reported.get(name)?.as_ref()?;
+        Some((link.index, Mac(link.mac)))
     }
 
     /// Waits until watched interfaces differ from what was told before, and tells their whole state; `None`: gone.

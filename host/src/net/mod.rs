@@ -5,6 +5,7 @@ pub(crate) mod device;
 pub(crate) mod filter;
 pub(crate) mod holdings;
 pub(crate) mod keeper;
+pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod links;
 pub(crate) mod packet;

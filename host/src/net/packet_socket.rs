@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
 /// Sends whole Ethernet frames.
@@ -21,6 +22,10 @@ impl PacketSocket {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
         socket.set_priority(PRIORITY_INTERACTIVE)?;
+        // Announcements come by the thousand. The administrator's limit is for others; without the right, up to it.
+        setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER)
+            .map_err(io::Error::from)
+            .or_else(|_| socket.set_send_buffer_size(SEND_BUFFER))?;
         Ok(Self(socket))
     }
 
@@ -65,3 +70,5 @@ impl PacketSocket {
 
 /// The highest that the kernel gives without CAP_NET_ADMIN: ahead of bulk data in the default queue.
 const PRIORITY_INTERACTIVE: u32 = 6;
+/// The kernel counts several hundred bytes for each small frame: some thousand of them.
+const SEND_BUFFER: usize = 4 * 1024 * 1024;

@@ -5,7 +5,9 @@
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NetlinkBuffer, NetlinkMessage};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkMessage,
+};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -87,7 +89,13 @@ impl RouteSocket {
     /// # Errors
     /// The first one that failed; the others have been tried all the same.
     pub(crate) fn perform(&mut self, requests: &[Request]) -> Result<(), KernelError> {
-        let mut first = Ok(());
+        let mut errors = self.results(requests).into_iter().filter_map(Result::err);
+        errors.next().map_or(Ok(()), Err)
+    }
+
+    /// Carries all the requests out, in order, and tells what became of each: 0, or an errno that is fine.
+    pub(crate) fn results(&mut self, requests: &[Request]) -> Vec<Result<i32, KernelError>> {
+        let mut results = Vec::with_capacity(requests.len());
         for batch in requests.chunks(BATCH) {
             let answers = self.exchange(batch);
             for (index, request) in batch.iter().enumerate() {
@@ -102,14 +110,14 @@ impl RouteSocket {
                             what: what(),
                             source: io::ErrorKind::TimedOut.into(),
                         }),
-                        Some(errno) if errno == 0 || request.fine.contains(&errno) => Ok(()),
+                        Some(errno) if errno == 0 || request.fine.contains(&errno) => Ok(errno),
                         Some(errno) => Err(explain(what(), errno)),
                     },
                 };
-                first = first.and(result);
+                results.push(result);
             }
         }
-        first
+        results
     }
 
     /// Asks one question and gives the payload of the answer: its type and body; the errno, if it is a refusal.
@@ -133,6 +141,37 @@ impl RouteSocket {
             }
         }
         Err(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Asks for a whole table and gives type and body of each entry. Needs a connection of its own: an answer that is
+    /// not waited for would come later.
+    ///
+    /// # Errors
+    /// Netlink failed, or the kernel refused.
+    pub(crate) fn dump(mut self, message: RouteNetlinkMessage) -> io::Result<Vec<(u16, Vec<u8>)>> {
+        // Old kernels do not know it, and send everything.
+        let _ = set(
+            &self.socket,
+            libc::SOL_NETLINK,
+            libc::NETLINK_GET_STRICT_CHK,
+            &1_i32,
+        );
+        let sequence = self.next();
+        let mut bytes = Vec::new();
+        append(&mut bytes, message, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        self.write(&bytes)?;
+        let mut entries = Vec::new();
+        loop {
+            let length = self.socket.read(&mut self.buffer)?;
+            for (kind, _, payload) in parts(self.buffer.get(..length).unwrap_or_default()) {
+                match (kind, errno(kind, payload)) {
+                    (NLMSG_DONE, _) => return Ok(entries),
+                    (_, Some(errno)) => return Err(io::Error::from_raw_os_error(errno)),
+                    (_, None) if entries.len() < MOST_ENTRIES => entries.push((kind, payload.to_vec())),
+                    (_, None) => return Err(io::ErrorKind::FileTooLarge.into()),
+                }
+            }
+        }
     }
 
     /// The errno of each request of a batch; `None`: not answered.
@@ -237,6 +276,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const BATCH: usize = 64;
 const DATAGRAM: usize = 64 * 1024;
 const DATAGRAMS: usize = 4 * BATCH;
+const MOST_ENTRIES: usize = 100_000;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -13,7 +13,7 @@ use standfast_core::config::virtual_address::Scope;
 use standfast_core::ids::Family;
 
 use crate::net::route_message::OURS;
-use crate::net::route_socket::Request;
+use crate::net::route_socket::{Request, RouteSocket};
 
 /// Adds a route through the interface with this index, if it has one. One that is there already is fine.
 pub(crate) fn add(index: Option<u32>, route: &VirtualRoute) -> Request {
@@ -23,6 +23,66 @@ pub(crate) fn add(index: Option<u32>, route: &VirtualRoute) -> Request {
         flags: NLM_F_CREATE | NLM_F_EXCL,
         fine: &[libc::EEXIST],
     }
+}
+
+/// Routes are in the places of these, or it is these: whether they are ours.
+///
+/// # Errors
+/// One is not, with the mend; or netlink failed.
+pub(crate) fn require_ours(routes: &[&VirtualRoute]) -> Result<(), String> {
+    for of in [Family::V4, Family::V6] {
+        let routes: Vec<_> = routes.iter().filter(|route| route.family == of).collect();
+        if routes.is_empty() {
+            continue;
+        }
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(of);
+        message.header.kind = RouteType::Unspec;
+        message.header.protocol = RouteProtocol::Other(OURS);
+        let entries = RouteSocket::open()
+            .and_then(|kernel| kernel.dump(RouteNetlinkMessage::GetRoute(message)))
+            .map_err(|error| format!("routes: netlink: {error}"))?;
+        let foreign = |route: &&&VirtualRoute| !entries.iter().any(|(_, body)| is_ours(body, route));
+        if let Some(route) = routes.into_iter().find(foreign) {
+            let shown = shown(route);
+            return Err(format!(
+                "another route to {shown} is there: give it a `metric=` or a `table=`"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an entry of the kernel's tables is ours, in the place where this route belongs.
+fn is_ours(body: &[u8], route: &VirtualRoute) -> bool {
+    let (Ok(header), Some(rest)) = (RouteHeader::parse(body), body.get(RTMSG..)) else {
+        return false;
+    };
+    let (mut destination, mut table, mut metric) = (None, u32::from(header.table), None);
+    for attribute in NlasIterator::new(rest).map_while(Result::ok) {
+        let value = attribute.value();
+        let number = || value.try_into().ok().map(u32::from_ne_bytes);
+        match attribute.kind() {
+            libc::RTA_DST => destination = address(value),
+            libc::RTA_TABLE => table = number().unwrap_or(table),
+            libc::RTA_PRIORITY => metric = number(),
+            _ => {}
+        }
+    }
+    let (wanted, prefix) = route.destination;
+    // IPv6 routes without a metric are given 1024.
+    let unsaid = if route.family == Family::V6 { 1024 } else { 0 };
+    header.protocol == RouteProtocol::Other(OURS)
+        && header.destination_prefix_length == prefix
+        && destination.map_or(prefix == 0, |there| there == wanted)
+        && table == route.table
+        && metric.unwrap_or(0) == route.metric.filter(|metric| *metric > 0).unwrap_or(unsaid)
+}
+
+fn address(value: &[u8]) -> Option<IpAddr> {
+    let v4 = || Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?));
+    let v6 = || Some(IpAddr::from(<[u8; 16]>::try_from(value).ok()?));
+    v4().or_else(v6)
 }
 
 /// Removes it. One that is not there is fine, and so is an interface that is gone: they went together.
@@ -96,6 +156,9 @@ fn shown(route: &VirtualRoute) -> String {
     }
 }
 
+/// `struct rtmsg` of linux/rtnetlink.h; the libc crate has none.
+const RTMSG: usize = 12;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +195,36 @@ mod tests {
                 RouteAttribute::Oif(3),
                 RouteAttribute::Priority(50),
             ]
+        );
+    }
+
+    /// A message body of the kernel: 10.9.0.0/16 in table 1000, metric 50.
+    fn entry(protocol: u8, metric: u32) -> Vec<u8> {
+        let mut body = vec![2, 16, 0, 0, 0, protocol, 0, 1, 0, 0, 0, 0];
+        for (kind, value) in [
+            (libc::RTA_DST, [10, 9, 0, 0]),
+            (libc::RTA_TABLE, 1000_u32.to_ne_bytes()),
+            (libc::RTA_PRIORITY, metric.to_ne_bytes()),
+        ] {
+            body.extend(8_u16.to_ne_bytes());
+            body.extend(kind.to_ne_bytes());
+            body.extend(value);
+        }
+        body
+    }
+
+    #[test]
+    fn a_route_in_the_same_place_is_ours_by_its_protocol() {
+        assert!(is_ours(&entry(OURS, 50), &route()));
+        assert!(!is_ours(&entry(4, 50), &route()), "static");
+        assert!(!is_ours(&entry(OURS, 51), &route()), "another metric");
+        let mut elsewhere = route();
+        elsewhere.table = 254;
+        assert!(!is_ours(&entry(OURS, 50), &elsewhere));
+        assert!(
+            require_ours(&[&route()])
+                .unwrap_err()
+                .contains("another route to 10.9.0.0/16")
         );
     }
 

@@ -89,12 +89,27 @@ pub(crate) fn borrow_all(
     first
 }
 
-/// Puts a setting back, unless somebody else has changed it since.
-pub(crate) fn put_back(key: &str, before: i64, ours: i64) {
-    if read(key).is_ok_and(|now| now == ours)
-        && let Err(error) = write(key, before)
-    {
-        tracing::debug!("{}", told(key, &error));
+/// Puts a setting back, unless somebody else has changed it since, or it is gone with its interface.
+///
+/// # Errors
+/// The kernel refused.
+pub(crate) fn put_back(key: &str, before: i64, ours: i64) -> io::Result<()> {
+    let result = match read(key) {
+        Ok(now) if now == ours => write(key, before),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    match result {
+        // Neither there, nor a setting that we would have changed.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            Ok(())
+        }
+        result => result,
     }
 }
 

@@ -18,8 +18,16 @@ use crate::net::ledger::Ledger;
 use crate::net::route_socket::{Request, RouteSocket};
 use crate::net::sysctl::{self, Wish};
 
-/// Makes sure that the device is there and set up; it stays as it is, up or down, and a new one is down. Tells it;
-/// `None`: the interface below does not exist.
+/// What `ensure` has brought about.
+#[derive(Debug)]
+pub(crate) struct Ensured {
+    /// The device; `None`: the interface below does not exist.
+    pub(crate) device: Option<Device>,
+    /// The first setting that could not be made. The device is of use all the same.
+    pub(crate) settings: Result<(), String>,
+}
+
+/// Makes sure that the device is there and set up; it stays as it is, up or down, and a new one is down.
 ///
 /// # Errors
 /// The kernel refused, or something else has its name.
@@ -28,9 +36,12 @@ pub(crate) fn ensure(
     ledger: &mut Ledger,
     wanted: &VirtualMac,
     ipv6: bool,
-) -> Result<Option<Device>, String> {
+) -> Result<Ensured, String> {
     let Some(below) = look(kernel, &wanted.parent)? else {
-        return Ok(None);
+        return Ok(Ensured {
+            device: None,
+            settings: Ok(()),
+        });
     };
     let mut device = look(kernel, &wanted.device)?;
     if let Some(found) = &device
@@ -49,11 +60,16 @@ pub(crate) fn ensure(
     let device = device.ok_or_else(|| format!("{}: it has gone again", wanted.device))?;
     // It may be one of an earlier life.
     ledger.add_device(&wanted.device, &wanted.parent);
-    sysctl::set_all(sysctl::VIRTUAL, &wanted.device)?;
     let disabled = Wish::Exactly(i64::from(!ipv6));
-    sysctl::set_all(&[(sysctl::DISABLE_IPV6, disabled)], &wanted.device)?;
-    sysctl::borrow_all(sysctl::BELOW, &wanted.parent, ledger)?;
-    Ok(Some(device))
+    let settings = [
+        sysctl::set_all(sysctl::VIRTUAL, &wanted.device),
+        sysctl::set_all(&[(sysctl::DISABLE_IPV6, disabled)], &wanted.device),
+        sysctl::borrow_all(sysctl::BELOW, &wanted.parent, ledger),
+    ];
+    Ok(Ensured {
+        device: Some(device),
+        settings: settings.into_iter().collect(),
+    })
 }
 
 /// Switches the device on or off.
@@ -89,9 +105,10 @@ pub(crate) fn delete(kernel: &mut RouteSocket, ledger: &mut Ledger, device: &IfN
             .iter()
             .map(|(pattern, _)| sysctl::key(pattern, &below))
             .collect();
-        for (key, before, ours) in ledger.give_back(|key| keys.iter().any(|of_below| of_below == key)) {
-            sysctl::put_back(&key, before, ours);
-        }
+        ledger.give_back(
+            |key| keys.iter().any(|of_below| of_below == key),
+            sysctl::put_back,
+        );
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Adverts out of and into one interface and family: a raw socket for protocol 112.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 use std::net::IpAddr;
 
@@ -11,7 +10,7 @@ use standfast_core::ids::{Family, IfName};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::net::packet::{Read, Received};
+use crate::net::packet::Read;
 use crate::net::{vrrp_socket_v4 as v4, vrrp_socket_v6 as v6};
 use crate::readable::readable;
 
@@ -22,8 +21,6 @@ pub(crate) struct Dropped {
     pub(crate) oversized: u64,
     /// With an IP header that contradicts itself.
     pub(crate) malformed: u64,
-    /// From an address that we send from: reflected, or an address conflict.
-    pub(crate) own: u64,
 }
 
 /// Sends and receives the adverts of one interface and family.
@@ -34,8 +31,6 @@ pub(crate) struct VrrpSocket {
     socket: AsyncFd<Socket>,
     family: Family,
     index: u32,
-    /// Where we send from lately.
-    own: BTreeSet<IpAddr>,
     dropped: Dropped,
 }
 
@@ -56,7 +51,6 @@ impl VrrpSocket {
             socket: readable(socket)?,
             family,
             index,
-            own: BTreeSet::new(),
             dropped: Dropped::default(),
         };
         opened.join()?;
@@ -100,13 +94,12 @@ impl VrrpSocket {
     /// What the kernel says: the link is off or the source is not ours (ENETUNREACH), the interface is gone
     /// (ENODEV), a full queue (ENOBUFS, EAGAIN). A link without carrier is no error: the packet is lost.
     pub(crate) fn send(
-        &mut self,
+        &self,
         source: IpAddr,
         destination: IpAddr,
         ttl: u8,
         payload: &[u8],
     ) -> io::Result<()> {
-        self.sends_from(source);
         let socket = self.socket.get_ref();
         let sent = match (self.family, source, destination) {
             (Family::V4, IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -124,14 +117,6 @@ impl VrrpSocket {
         }
     }
 
-    /// Packets from this address are our own from now on.
-    pub(crate) fn sends_from(&mut self, source: IpAddr) {
-        if self.own.len() >= OWN_SOURCES && !self.own.contains(&source) {
-            self.own.clear();
-        }
-        self.own.insert(source);
-    }
-
     /// Waits until `try_recv` may give something. Dropping the future loses nothing.
     ///
     /// # Errors
@@ -141,35 +126,32 @@ impl VrrpSocket {
         Ok(())
     }
 
-    /// The next packet, or `None` if none waits. Looks at a bounded number of bad ones, then says `None` once.
+    /// The next packet, or why it is none; `None` if nothing waits.
     ///
     /// # Errors
     /// What the kernel has to say, once each time; the socket stays usable.
-    pub(crate) fn try_recv(&mut self) -> io::Result<Option<Received>> {
+    pub(crate) fn try_recv(&mut self) -> io::Result<Option<Read>> {
         let family = self.family;
-        for _ in 0..BAD_PACKETS_PER_TURN {
-            let read = |socket: &Socket| match family {
-                Family::V4 => v4::read(socket),
-                Family::V6 => v6::read(socket),
-            };
-            // The kernel itself is asked: after a pause of the whole process the runtime does not know yet what has
-            // queued (S10). Only then its readiness is made right.
-            let read = match read(self.socket.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.socket.try_io(Interest::READABLE, read)
-                }
-                read => read,
-            };
-            match read {
-                Ok(Read::Packet(packet)) if self.own.contains(&packet.source) => self.dropped.own += 1,
-                Ok(Read::Packet(packet)) => return Ok(Some(packet)),
-                Ok(Read::Oversized) => self.dropped.oversized += 1,
-                Ok(Read::Malformed) => self.dropped.malformed += 1,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
+        let read = |socket: &Socket| match family {
+            Family::V4 => v4::read(socket),
+            Family::V6 => v6::read(socket),
+        };
+        // The kernel itself is asked: after a pause of the whole process the runtime does not know yet what has
+        // queued (S10). Only then its readiness is made right.
+        let read = match read(self.socket.get_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.try_io(Interest::READABLE, read)
             }
+            read => read,
+        };
+        match &read {
+            Ok(Read::Oversized) => self.dropped.oversized += 1,
+            Ok(Read::Malformed) => self.dropped.malformed += 1,
+            Ok(Read::Packet(_)) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(_) => {}
         }
-        Ok(None)
+        read.map(Some)
     }
 
     /// What has been dropped since the socket was opened.
@@ -194,6 +176,3 @@ fn forget_queue(mut socket: &Socket) -> io::Result<()> {
 const PRIORITY_INTERACTIVE: u32 = 6;
 /// Some hundred adverts; a flood pushes out the flood.
 const RECEIVE_BUFFER: usize = 128 * 1024;
-const BAD_PACKETS_PER_TURN: u32 = 64;
-/// Routers of one interface may have a source each.
-const OWN_SOURCES: usize = 64;

@@ -272,11 +272,8 @@ impl Watcher {
             Cause::Heard { advert, .. } if before == VrrpState::Master => {
                 self.base = (now, false);
                 self.loose = false;
-                self.learned = if learns {
-                    (advert.interval, advert.interval)
-                } else {
-                    (own, own)
-                };
+                let learned = if learns { advert.interval } else { own };
+                self.learned = (learned, learned);
             }
             _ if before != VrrpState::Backup => {
                 self.base = (now, false);
