@@ -15,10 +15,7 @@
 //! | how adverts are hashed, and replays told | `wire/hmac.rs`, `vrrp/replay.rs` |
 //! | what a packet looks like | `wire/advert.rs` |
 //! | when the addresses are put back | `vrrp/addresses.rs` |
-//! | what is put on, taken off, announced | `engine/holding.rs`, `engine/sending.rs`, `vrrp/announcer.rs` |
-//! | who was heard, and why not counted | `vrrp/peers.rs`, `vrrp/rejection.rs` |
-//! | two masters, one-way loss | `vrrp/rivals.rs` |
-//! | keyed hashes | `wire/hmac.rs`, `vrrp/replay.rs` |
+//! | what is put on, taken off, let go of | `engine/holding.rs`, `engine/strays.rs` |
 //! | when a check runs and what its verdict does | `health/check.rs` |
 //! | why the priority dropped | `health/board.rs` |
 //! | how often nginx restarts | `service/restart.rs` |
