@@ -75,7 +75,7 @@ impl Machine {
     fn master_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
         if advert.priority == 0 {
             // R-6.4.3-10
-            if self.may_answer(now) {
+            if may_answer(&mut self.greeted, now) {
                 self.send(now, out);
             }
             return;
@@ -113,19 +113,19 @@ impl Machine {
             self.restart_down_timer(now);
             return;
         }
-        if self.version == Version::V3 && self.may_answer(now) {
+        if self.version == Version::V3 && may_answer(&mut self.reasserted, now) {
             // R-6.4.3-12: answered at once, the advert timer is not re-armed by it. R2-6: version 2 stays silent.
             out.push(Action::Send(self.priority.get()));
         }
         out.push(Action::Contested);
     }
+}
 
-    /// Whether an answer may go out now, and notes that it does.
-    fn may_answer(&mut self, now: Instant) -> bool {
-        let may = self.reasserted.is_none_or(|last| now >= last + REASSERT_LIMIT);
-        if may {
-            self.reasserted = Some(now);
-        }
-        may
+/// Whether an answer may go out now, and notes that it does.
+fn may_answer(last: &mut Option<Instant>, now: Instant) -> bool {
+    let may = last.is_none_or(|last| now >= last + REASSERT_LIMIT);
+    if may {
+        *last = Some(now);
     }
+    may
 }

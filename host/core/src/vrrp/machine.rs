@@ -74,7 +74,9 @@ pub struct Machine {
     pub(super) base: (Instant, bool),
     /// When the first worse advert was heard, for `preempt delay`.
     pub(super) worse_since: Option<Instant>,
+    /// When a losing master was answered last, and when a goodbye was.
     pub(super) reasserted: Option<Instant>,
+    pub(super) greeted: Option<Instant>,
     /// Member of a sync group: Master_Down alone does not make it Master, its group does.
     grouped: bool,
     /// Backup whose Master_Down has passed: it waits for its group.
@@ -100,6 +102,7 @@ impl Machine {
             base: (now, false),
             worse_since: None,
             reasserted: None,
+            greeted: None,
             grouped: false,
             wants: false,
             heard: None,
