@@ -276,7 +276,8 @@ fn a_goodbye_of_one_member_alone_does_not_steal_from_the_living_master_of_anothe
     lan.reload(0, other);
     lan.run_for(secs(20));
     assert_eq!(state(&lan, 0, "VI_2"), VrrpState::Master);
-    assert_eq!(state(&lan, 1, "VI_2"), VrrpState::Backup, "{}", lan.story());
+    assert_eq!(state(&lan, 1, "VI_2"), VrrpState::Backup);
+    assert_eq!(moved(&mut lan, 1, VrrpState::Master), [], "{}", lan.story());
 }
 
 #[test]
