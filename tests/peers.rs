@@ -38,7 +38,7 @@ fn accepted(router: &Value, ipv6: bool) -> bool {
 /// rejects the other says so: the peer is alive.
 pub(crate) fn passwords_and_seconds_of_version_2() -> Result<()> {
     let v2 = |vrid| Router::ipv4(vrid, 2);
-    let (wrong, kind, slow) = (v2(44), v2(45), v2(46));
+    let (wrong, kind, slow, long) = (v2(44), v2(45), v2(46), v2(48));
     let begin = Instant::now();
     let (old, new) = (v2(47).priority(200), Router::ipv4(47, 3).priority(100));
     let rows = Rows::start(
@@ -54,9 +54,14 @@ pub(crate) fn passwords_and_seconds_of_version_2() -> Result<()> {
                 slow.priority(200).every(Duration::from_secs(2)),
             ),
             (new, old),
+            // keepalived cuts a password after the eighth byte.
+            (
+                long.priority(100).pass("12345678"),
+                long.priority(200).pass("123456789012"),
+            ),
         ],
     )?;
-    for (row, better) in [(0, 0), (1, 1), (2, 1)] {
+    for (row, better) in [(0, 0), (1, 1), (2, 1), (7, 1)] {
         rows.settle_row(row, better)?;
     }
     for row in [3, 4, 5, 6] {
