@@ -29,17 +29,14 @@ impl Engine {
             .config
             .groups
             .values()
-            .map(|group| (group.clone(), self.verdict(group, now)))
+            .map(|group| (group, self.verdict(group, now)))
+            .filter(|(_, verdict)| matches!(verdict, Verdict::All | Verdict::Wanting))
+            .map(|(group, verdict)| (group.clone(), verdict))
             .collect();
         for (group, verdict) in verdicts {
             for member in &group.members {
                 self.with_router(member, now, |router, deeds| {
-                    let goes = match verdict {
-                        Verdict::All => true,
-                        Verdict::Wanting => router.machine.wants().is_some(),
-                        Verdict::None | Verdict::NotBefore(_) => false,
-                    };
-                    if goes {
+                    if verdict == Verdict::All || router.machine.wants().is_some() {
                         router.promote(group.name.as_str(), now, deeds);
                     }
                 });
