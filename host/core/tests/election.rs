@@ -5,7 +5,7 @@ mod lan;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use lan::config::{VIP, With, centis, config, ms, node, priority, router, secs, version_2};
+use lan::config::{VIP, With, advert, centis, config, ms, node, priority, router, secs, version_2};
 use lan::{Lan, packet};
 use standfast_core::config::auth::AuthPass;
 use standfast_core::config::router::Preempt;
@@ -15,17 +15,6 @@ use standfast_core::vrrp::timing::{master_down, skew};
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
 
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 200));
-
-fn advert(number: u8) -> Advert {
-    Advert {
-        version: Version::V3,
-        vrid: 51.try_into().expect("legal"),
-        priority: number,
-        interval: AdvertInterval::DEFAULT,
-        addresses: vec![VIP],
-        auth: None,
-    }
-}
 
 fn v2_advert(number: u8) -> Advert {
     Advert {

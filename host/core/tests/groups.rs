@@ -8,7 +8,7 @@ use lan::hands::Says;
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::config::group::{FaultPolicy, GroupConfig};
-use standfast_core::ids::{Priority, VrrpState};
+use standfast_core::ids::{Priority, VrrpState, Weight};
 use standfast_core::time::Instant;
 use standfast_core::wire::advert::{Advert, GROUP};
 
@@ -26,6 +26,15 @@ fn pair(first: u8, second: u8, fault: FaultPolicy) -> Config {
         fault,
     };
     config.groups.insert(group.name.clone(), group);
+    config
+}
+
+/// A pair whose VI_1 tracks the check `port`.
+fn with_port(number: u8, fault: FaultPolicy, weight: Option<Weight>) -> Config {
+    let mut config = pair(number, number, fault);
+    config.checks.insert(id("port"), check("port"));
+    let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
+    first.track.checks.push(tracked(id("port"), weight));
     config
 }
 
@@ -89,13 +98,7 @@ fn a_goodbye_to_one_is_a_goodbye_to_all() {
 
 #[test]
 fn one_faulty_member_takes_the_others_along() {
-    let with_check = |first: u8| {
-        let mut config = pair(first, first, FaultPolicy::Any);
-        config.checks.insert(id("port"), check("port"));
-        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
-        first.track.checks.push(tracked(id("port"), None));
-        config
-    };
+    let with_check = |number: u8| with_port(number, FaultPolicy::Any, None);
     let mut lan = Lan::new([with_check(200), with_check(100)]);
     lan.wait(secs(10), "node 0 holds both", |lan| {
         both(lan, 0, VrrpState::Master)
@@ -112,13 +115,7 @@ fn one_faulty_member_takes_the_others_along() {
 
 #[test]
 fn with_fault_all_a_faulty_member_stays_away_alone() {
-    let alone = |first: u8| {
-        let mut config = pair(first, first, FaultPolicy::All);
-        config.checks.insert(id("port"), check("port"));
-        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
-        first.track.checks.push(tracked(id("port"), None));
-        config
-    };
+    let alone = |number: u8| with_port(number, FaultPolicy::All, None);
     let mut lan = Lan::new([alone(200), alone(100)]);
     lan.wait(secs(10), "node 0 holds both", |lan| {
         both(lan, 0, VrrpState::Master)
@@ -132,13 +129,7 @@ fn with_fault_all_a_faulty_member_stays_away_alone() {
 
 #[test]
 fn a_weight_of_one_member_lowers_all() {
-    let weighted = |number: u8| {
-        let mut config = pair(number, number, FaultPolicy::Any);
-        config.checks.insert(id("port"), check("port"));
-        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
-        first.track.checks.push(tracked(id("port"), weight(-150)));
-        config
-    };
+    let weighted = |number: u8| with_port(number, FaultPolicy::Any, weight(-150));
     let mut lan = Lan::new([weighted(200), weighted(100)]);
     lan.wait(secs(10), "node 0 holds both", |lan| {
         both(lan, 0, VrrpState::Master)
@@ -216,13 +207,7 @@ fn owners_in_a_group_start_at_once() {
 
 #[test]
 fn with_fault_all_a_peer_comes_for_the_member_that_is_away_alone() {
-    let alone = |first: u8| {
-        let mut config = pair(first, first, FaultPolicy::All);
-        config.checks.insert(id("port"), check("port"));
-        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
-        first.track.checks.push(tracked(id("port"), None));
-        config
-    };
+    let alone = |number: u8| with_port(number, FaultPolicy::All, None);
     let mut lan = Lan::new([alone(200), alone(100)]);
     lan.wait(secs(10), "node 0 holds both", |lan| {
         both(lan, 0, VrrpState::Master)
@@ -240,13 +225,7 @@ fn with_fault_all_a_peer_comes_for_the_member_that_is_away_alone() {
 
 #[test]
 fn three_nodes_with_fault_all_come_to_rest() {
-    let alone = |first: u8| {
-        let mut config = pair(first, first, FaultPolicy::All);
-        config.checks.insert(id("port"), check("port"));
-        let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
-        first.track.checks.push(tracked(id("port"), None));
-        config
-    };
+    let alone = |number: u8| with_port(number, FaultPolicy::All, None);
     let mut lan = Lan::new([alone(200), alone(150), alone(100)]);
     lan.wait(secs(10), "node 0 holds both", |lan| {
         both(lan, 0, VrrpState::Master)

@@ -4,29 +4,18 @@ mod lan;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use lan::config::{VIP, With, config, ms, node, router, secs, version_2};
+use lan::config::{With, advert, config, ms, node, router, secs, version_2};
 use lan::{Lan, packet};
 use proptest::prelude::*;
 use standfast_core::command::Command;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
-use standfast_core::ids::{AdvertInterval, Version, VrrpState};
+use standfast_core::ids::{Version, VrrpState};
 use standfast_core::status::Counters;
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
 use standfast_core::wire::checksum::ones_complement;
 
 const ENEMY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
-
-fn advert(number: u8) -> Advert {
-    Advert {
-        version: Version::V3,
-        vrid: 51.try_into().expect("legal"),
-        priority: number,
-        interval: AdvertInterval::DEFAULT,
-        addresses: vec![VIP],
-        auth: None,
-    }
-}
 
 /// A better master's advert, bent by `bend`, with a right message-only checksum put in after.
 fn bent(bend: impl Fn(&mut Vec<u8>)) -> Vec<u8> {

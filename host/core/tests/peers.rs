@@ -5,26 +5,15 @@ mod lan;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use lan::config::{ROUTER, VIP, With, centis, config, ms, node, router, secs, version_2};
+use lan::config::{ROUTER, VIP, With, advert, centis, config, ms, node, router, secs, version_2};
 use lan::{Lan, packet};
 use standfast_core::config::auth::AuthPass;
 use standfast_core::event::{Event, Packet};
-use standfast_core::ids::{AdvertInterval, Version, VrrpState};
+use standfast_core::ids::{Version, VrrpState};
 use standfast_core::status::PeerStatus;
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
 
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
-
-fn advert(number: u8) -> Advert {
-    Advert {
-        version: Version::V3,
-        vrid: 51.try_into().expect("legal"),
-        priority: number,
-        interval: AdvertInterval::DEFAULT,
-        addresses: vec![VIP],
-        auth: None,
-    }
-}
 
 fn old(number: u8) -> Advert {
     Advert {

@@ -5,15 +5,15 @@ mod lan;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use lan::config::{ETH, VIP, With, config, id, ms, node, router, secs, version_2};
+use lan::config::{ETH, With, advert, config, id, ms, node, router, secs, version_2};
 use lan::{Lan, packet};
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::config::unicast::{Peer, Transport, Unicast};
 use standfast_core::event::{Event, Packet};
-use standfast_core::ids::{AdvertInterval, Version, VrrpState};
+use standfast_core::ids::VrrpState;
 use standfast_core::wire::advert::ChecksumForm::{MessageOnly, PseudoHeader};
-use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
+use standfast_core::wire::advert::{ChecksumForm, GROUP};
 
 /// Who was heard, and in which form.
 type Heard = (IpAddr, ChecksumForm);
@@ -21,17 +21,6 @@ type Heard = (IpAddr, ChecksumForm);
 const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const TWO: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const THREE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
-
-fn advert(number: u8) -> Advert {
-    Advert {
-        version: Version::V3,
-        vrid: 51.try_into().expect("legal"),
-        priority: number,
-        interval: AdvertInterval::DEFAULT,
-        addresses: vec![VIP],
-        auth: None,
-    }
-}
 
 fn unicast(number: u8, peers: &[IpAddr]) -> Config {
     let peer = |address: &IpAddr| Peer {

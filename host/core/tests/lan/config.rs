@@ -17,6 +17,7 @@ use standfast_core::config::track::{Track, Tracked};
 use standfast_core::config::unicast::Transport;
 use standfast_core::config::virtual_address::{Scope, VirtualAddress};
 use standfast_core::ids::{AdvertInterval, Family, Priority, Version, VrrpState, Weight};
+use standfast_core::wire::advert::Advert;
 
 pub(crate) const ETH: &str = "eth1";
 pub(crate) const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
@@ -199,4 +200,16 @@ pub(crate) fn weight(number: i16) -> Option<Weight> {
 
 pub(crate) fn centis(number: u16) -> AdvertInterval {
     AdvertInterval::from_centis(number).expect("a legal interval")
+}
+
+/// An advert of `router`'s virtual router with this priority.
+pub(crate) fn advert(number: u8) -> Advert {
+    Advert {
+        version: Version::V3,
+        vrid: 51.try_into().expect("legal"),
+        priority: number,
+        interval: AdvertInterval::DEFAULT,
+        addresses: vec![VIP],
+        auth: None,
+    }
 }
