@@ -47,6 +47,8 @@ pub enum Meddling {
 struct Pending {
     step: Step,
     unanswered: u32,
+    /// Another step was under way when it began: the kernel's lists of that time tell nothing.
+    overlaps: bool,
     limit: Instant,
 }
 
@@ -113,7 +115,7 @@ impl Addresses {
     pub fn seen(&mut self, listed: Listed, now: Instant) -> Option<Meddling> {
         let agrees = listed == if self.wanted { Listed::All } else { Listed::None };
         if agrees {
-            self.witnessed = true;
+            self.witnessed |= self.pending.is_none_or(|pending| !pending.overlaps);
             if self.settled() {
                 // Nothing left to make sure of.
                 self.retry = None;
@@ -189,6 +191,7 @@ impl Addresses {
         self.pending = Some(Pending {
             step,
             unanswered: self.pending.map_or(0, |pending| pending.unanswered) + 1,
+            overlaps: self.pending.is_some(),
             limit: now + ANSWER_LIMIT,
         });
         step
