@@ -27,7 +27,9 @@ use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
 use crate::health::check::Check;
 use crate::hooks::Hook;
-use crate::ids::{CheckName, Family, IfName, NotifyName, RouterName, ServiceName, Vrid, VrrpState};
+use crate::ids::{
+    CheckName, Family, GroupName, IfName, NotifyName, RouterName, ServiceName, Vrid, VrrpState,
+};
 use crate::plugin::catalog::Catalog;
 use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
@@ -55,6 +57,8 @@ pub struct Engine {
     leavers: BTreeMap<RouterName, Router>,
     /// Routers that are starting up, until when.
     starting: BTreeMap<RouterName, Instant>,
+    /// Groups that stepped down and let their peer come first, until when.
+    giving_way: BTreeMap<GroupName, Instant>,
     checks: BTreeMap<CheckName, Check>,
     services: BTreeMap<ServiceName, Service>,
     hooks: BTreeMap<NotifyName, Hook>,
@@ -98,6 +102,7 @@ impl Engine {
             due: Due::default(),
             leavers: BTreeMap::new(),
             starting: BTreeMap::new(),
+            giving_way: BTreeMap::new(),
             checks: BTreeMap::new(),
             services: BTreeMap::new(),
             hooks: BTreeMap::new(),

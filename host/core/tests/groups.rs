@@ -277,3 +277,43 @@ fn two_families_on_one_interface_share_their_fault() {
     lan.handle(0, news);
     assert!(both(&lan, 0, VrrpState::Fault), "{}", lan.story());
 }
+
+#[test]
+fn two_nodes_each_better_for_one_member_come_to_rest_after_a_split() {
+    // As equal priorities are, if the order of the addresses differs between the links.
+    let crossed = |first: u8, second: u8| pair(first, second, FaultPolicy::Any);
+    let mut lan = Lan::new([crossed(150, 100), crossed(100, 150)]);
+    lan.wait(secs(10), "a node holds both", |lan| {
+        both(lan, 0, VrrpState::Master) || both(lan, 1, VrrpState::Master)
+    });
+    lan.cut(0, 1);
+    lan.cut(1, 0);
+    lan.wait(secs(10), "each holds both", |lan| {
+        both(lan, 0, VrrpState::Master) && both(lan, 1, VrrpState::Master)
+    });
+    lan.heal();
+    let moves = |lan: &Lan| lan.moves(0) + lan.moves(1);
+    let before = moves(&lan);
+    lan.run_for(secs(60));
+    assert!(moves(&lan) - before <= 6, "{}", lan.story());
+    assert!(!lan.story().contains("by someone else"), "{}", lan.story());
+    assert_ne!(both(&lan, 0, VrrpState::Master), both(&lan, 1, VrrpState::Master));
+}
+
+#[test]
+fn a_goodbye_that_is_lost_on_one_link_costs_an_interval_and_a_quarter() {
+    let mut lan = started();
+    lan.run_for(ms(10));
+    lan.crash(0);
+    let start = lan.now;
+    let goodbye = Advert {
+        vrid: 52.try_into().expect("legal"),
+        priority: 0,
+        ..lan::config::advert(0)
+    };
+    lan.inject(1, [10, 0, 0, 1].into(), &goodbye);
+    lan.wait(secs(5), "node 1 holds both", |lan| {
+        both(lan, 1, VrrpState::Master)
+    });
+    assert!(lan.now.since(start) < ms(1300), "{}", lan.story());
+}

@@ -16,6 +16,8 @@ impl Engine {
 
     /// Tells every router whether it is in a group, after the configuration changed.
     pub(super) fn adopt_groups(&mut self, now: Instant) {
+        let groups = &self.config.groups;
+        self.giving_way.retain(|name, _| groups.contains_key(name));
         let names: Vec<_> = self.routers.keys().cloned().collect();
         for name in names {
             let grouped = self.group_of(&name).is_some();
@@ -50,7 +52,9 @@ impl Engine {
         verdicts
             .filter_map(|verdict| match verdict {
                 Verdict::NotBefore(at) => Some(at),
-                Verdict::None | Verdict::Wanting | Verdict::All => None,
+                // Its time came since the last event.
+                Verdict::Wanting | Verdict::All => Some(now),
+                Verdict::None => None,
             })
             .min()
     }
@@ -64,10 +68,28 @@ impl Engine {
         if group.fault == FaultPolicy::All {
             return;
         }
+        if let Some(until) = self.gives_way(&group, lost, now) {
+            self.giving_way.insert(group.name.clone(), until);
+        }
         for member in group.members.iter().filter(|member| *member != lost) {
             let cause = format!("sync group {}: {lost} is no longer master", group.name);
             self.with_router(member, now, |router, deeds| router.demote(cause, now, deeds));
         }
+    }
+
+    /// Until when a group that has lost `lost` waits for its peer. Where each of two nodes is better for another member,
+    /// both step down, and both would come back in the same moment, again and again: the one that lost the member of
+    /// the lowest VRID gives way.
+    fn gives_way(&self, group: &GroupConfig, lost: &RouterName, now: Instant) -> Option<Instant> {
+        let members = || group.members.iter().filter_map(|name| self.routers.get(name));
+        let lowest = members().min_by_key(|router| router.config.vrid)?;
+        if lowest.config.name != *lost {
+            return None;
+        }
+        // The peer comes within an interval and a quarter after the goodbye (`Machine::yields_from`).
+        let intervals = members().map(|router| router.config.interval.max(router.machine.learned()));
+        let longest = intervals.max()?;
+        Some(now + longest.duration() * 3 / 2)
     }
 
     /// All go when one wants to be master and no living one stands against it. Where some are master already, or may be
@@ -84,7 +106,7 @@ impl Engine {
             return Verdict::Wanting;
         }
         let goodbye = wanting.contains(&true);
-        let mut latest = now;
+        let mut latest = self.giving_way.get(&group.name).map_or(now, |until| *until);
         for machine in members().map(|router| &router.machine) {
             if machine.state() == VrrpState::Backup && machine.wants().is_none() {
                 match machine.yields_from(goodbye) {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::ids::{Priority, VrrpState};
+use crate::ids::{AdvertInterval, Priority, VrrpState};
 use crate::time::Instant;
 use crate::vrrp::machine::{Heard, Machine};
 
@@ -40,6 +40,11 @@ impl Machine {
     /// The address that adverts come from.
     pub fn primary(&self) -> Option<IpAddr> {
         self.primary
+    }
+
+    /// The interval learnt from the master (R-6.1-4).
+    pub fn learned(&self) -> AdvertInterval {
+        self.learned
     }
 
     /// The master last heard, unless it is this node.
