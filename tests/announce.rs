@@ -7,9 +7,10 @@ use standfast_lab::dissect::{Announcement, BROADCAST, Mac};
 use standfast_lab::ensure;
 use standfast_lab::error::{Doing, Result};
 use standfast_lab::forge::Forged;
-use standfast_lab::lan::v4;
+use standfast_lab::lan::{v4, v6};
+use standfast_lab::pair::ELECTION;
 use standfast_lab::router::Router;
-use standfast_lab::rows::{Rows, first_better, second_better};
+use standfast_lab::rows::{Rows, first_better, second_better, unicast};
 use standfast_lab::speaker::Software::{Keepalived, Standfast};
 use standfast_lab::wait::wait_until;
 use standfast_lab::wire::Frame;
@@ -97,6 +98,42 @@ pub(crate) fn announcements_come_in_two_blocks() -> Result<()> {
     wait_until("five more", 8 * SECOND, || {
         Ok(rows.lan.wire.announcements(vips[0].0, before).len() >= 10)
     })?;
+    Ok(())
+}
+
+/// Unicast peers may have forgotten a node, or learnt another one at its address, while it was away: it tells its
+/// source address as soon as it is back, before it is master of anything.
+pub(crate) fn a_node_back_from_fault_tells_unicast_peers_its_source() -> Result<()> {
+    let rows = Rows::start(
+        [Standfast, Keepalived],
+        vec![
+            unicast(second_better(&Router::ipv4(51, 3))),
+            unicast(second_better(&Router::ipv6(61))),
+        ],
+    )?;
+    rows.settle()?;
+    rows.lan.pull(&rows.lan.lb01)?;
+    for vrid in ["VI_51", "VI_61"] {
+        rows.daemon(0)?.wait_status("FAULT", ELECTION, |status| {
+            status.router(vrid)["state"] == "FAULT"
+        })?;
+    }
+    let back = Instant::now();
+    rows.lan.plug(&rows.lan.lb01)?;
+    for source in [v4("lb01").into(), v6("lb01").into()] {
+        let told = || rows.lan.wire.announcements(source, back);
+        wait_until(&format!("an announcement of {source}"), ELECTION, || {
+            Ok(!told().is_empty())
+        })?;
+        for (frame, one) in told() {
+            ensure!(&*frame.node == "lb01", "{source} told by another: {frame:?}");
+            well_formed(&frame, &one)?;
+        }
+    }
+    for vrid in ["VI_51", "VI_61"] {
+        let state = rows.daemon(0)?.status()?.router(vrid)["state"].clone();
+        ensure!(state == "BACKUP", "{vrid} is {state}");
+    }
     Ok(())
 }
 

@@ -69,6 +69,7 @@ const TESTS: &[Test] = tests![
     events::deleted_addresses_come_back,
     events::weights_move_the_vip_there_and_back,
     announce::announcements_come_in_two_blocks,
+    announce::a_node_back_from_fault_tells_unicast_peers_its_source,
     announce::worse_masters_are_answered_by_version_3_only,
     family::clients_reach_ipv6_addresses_wherever_they_are,
     family::strangers_are_rejected_by_unicast_routers,
