@@ -43,7 +43,8 @@ struct Rival {
     priority: u8,
     interval: Duration,
     heard: Instant,
-    /// Own adverts sent when it was heard last.
+    /// When it was heard first, or ignored one of ours last, and own adverts sent by then.
+    counted: Instant,
     sent: u64,
     /// How often it was heard again after an own advert.
     ignored: u32,
@@ -96,8 +97,13 @@ impl Rivals {
         let Some(rival) = self.place(claim.address, own.sent, now) else {
             return;
         };
-        rival.ignored += u32::from(own.sent > rival.sent);
-        rival.sent = own.sent;
+        // What comes in a burst was said before it could hear us: a queue after a pause, a last word.
+        let since = now.since(rival.counted);
+        if own.sent > rival.sent && since >= rival.interval / 2 {
+            rival.ignored += 1;
+            rival.sent = own.sent;
+            rival.counted = now;
+        }
         rival.heard = now;
         rival.priority = claim.priority;
         rival.interval = claim.interval.duration();
@@ -157,8 +163,9 @@ impl Rivals {
             self.rivals.push(Rival {
                 address,
                 priority: 0,
-                interval: Duration::ZERO,
+                interval: Duration::MAX,
                 heard: now,
+                counted: now,
                 sent,
                 ignored: 0,
                 verdict: Verdict::Farewell,

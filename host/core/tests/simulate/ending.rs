@@ -17,7 +17,26 @@ const TOLD: u64 = 2_500_000_000;
 impl World {
     /// Heals, then crashes, restarts and stops, each time until it is quiet.
     pub(crate) fn end(&mut self) {
+        if let Some((from, to)) = self.plan.one_way {
+            self.apply(Fault::Heal);
+            self.apply(Fault::Cut(from, to));
+            self.repair();
+            self.settle(false);
+            self.end_one_way((from, to));
+        }
         self.heal();
+        self.repair();
+        self.settle(true);
+        if self.plan.version == Version::V2 && self.living(VrrpState::Master).len() != 1 {
+            // Two version 2 owners, or two intervals, never agree.
+            return;
+        }
+        self.crash();
+        self.stop();
+    }
+
+    /// Everything works and runs again.
+    fn repair(&mut self) {
         for node in 0..self.nodes.len() {
             for fault in [
                 Fault::Refuse(node, false),
@@ -29,13 +48,6 @@ impl World {
                 self.apply(fault);
             }
         }
-        self.settle(true);
-        if self.plan.version == Version::V2 && self.living(VrrpState::Master).len() != 1 {
-            // Two version 2 owners, or two intervals, never agree.
-            return;
-        }
-        self.crash();
-        self.stop();
     }
 
     /// L3: two masters that hear each other again are one within an advert of the first of them.
@@ -118,7 +130,7 @@ impl World {
     }
 
     /// Whether a node would win against all that live now.
-    fn best(&self, node: usize) -> bool {
+    pub(crate) fn best(&self, node: usize) -> bool {
         let plan = &self.nodes[node].plan;
         let weighed = |node: &crate::node::Node| node.plan.check == CheckPlan::Soft;
         plan.preempt != PreemptPlan::Never

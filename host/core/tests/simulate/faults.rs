@@ -36,7 +36,12 @@ impl World {
                 self.loss = 0;
             }
             Fault::Crash(node) => self.end_of(node, true),
-            Fault::Kill(node) => self.end_of(node, false),
+            Fault::Kill(node) => {
+                self.end_of(node, false);
+                // What it could not take off before is its keeper's to take off: the next life does not know of it.
+                let vips = self.nodes[node].vips();
+                self.nodes[node].table.retain(|address| vips.contains(address));
+            }
             Fault::Stop(node) => self.told(node, Event::Shutdown),
             Fault::Start(node) => {
                 if self.nodes[node].engine.is_none() {

@@ -3,6 +3,7 @@
 use standfast_core::chance::Chance;
 use standfast_core::ids::{Family, Version};
 
+use crate::one_way::Pair;
 use crate::plan::{CheckPlan, Fault, LanPlan, NodePlan, Plan, PreemptPlan};
 
 const PRIORITIES: &[u8] = &[1, 2, 50, 99, 100, 100, 101, 150, 200, 253, 254, 255];
@@ -68,12 +69,18 @@ pub(crate) fn plan(seed: u64) -> Plan {
         doubled: dice.of(&[0, 0, 20, 200]),
         echoed: dice.of(&[0, 0, 20, 200]),
     };
+    // A stream of its own, so that whatever is added here leaves the schedules as they were.
+    let mut more = Dice(Chance::new(!seed));
+    let unicast = more.one_in(4);
+    let one_way = more.one_in(4).then(|| more.pair(nodes.len()));
     Plan {
         version,
         family,
+        unicast,
         lan,
         nodes,
         faults,
+        one_way,
     }
 }
 
@@ -95,6 +102,13 @@ impl Dice {
 
     fn node(&mut self, count: usize) -> usize {
         usize::try_from(self.below(u64::try_from(count).expect("few"))).expect("small")
+    }
+
+    /// Two nodes.
+    fn pair(&mut self, count: usize) -> Pair {
+        let from = self.node(count);
+        let to = (from + 1 + self.node(count - 1)) % count;
+        (from, to)
     }
 
     fn priority(&mut self) -> u8 {

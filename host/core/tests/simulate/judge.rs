@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use standfast_core::ids::{Version, VrrpState};
 
 use crate::node::Node;
+use crate::one_way::OneWay;
 use crate::plan::{Fault, PreemptPlan};
-use crate::watcher::View;
+use crate::sight::View;
 use crate::world::World;
 
 const SECOND: u64 = 1_000_000_000;
@@ -24,6 +25,7 @@ pub(crate) struct Judge {
     demoted: BTreeMap<usize, u64>,
     /// When each node became master, last.
     promoted: BTreeMap<usize, u64>,
+    pub(crate) one_way: OneWay,
     /// How often each property was really looked at.
     pub(crate) looked: Looked,
 }
@@ -40,6 +42,10 @@ pub(crate) struct Looked {
     pub(crate) crashes: u64,
     pub(crate) goodbyes: u64,
     pub(crate) preemptions: u64,
+    /// Ends with two masters of which one does not hear the other.
+    pub(crate) one_way: u64,
+    /// Looks at a verdict that had to stand.
+    pub(crate) verdicts: u64,
 }
 
 impl Judge {
@@ -80,6 +86,7 @@ impl Judge {
 
     /// Looks at the world as it is now.
     pub(crate) fn look(&mut self, world: &World) {
+        self.looked.verdicts += self.one_way.look(world);
         if world.loss > 0 || !world.cuts.is_empty() || !compatible(world) {
             self.disturb(world.time);
         }
@@ -95,6 +102,7 @@ impl Judge {
         if quiet < settled {
             return;
         }
+        self.judge_calm(world, quiet);
         let masters = world.living(VrrpState::Master);
         let backups = world.living(VrrpState::Backup);
         if masters.is_empty() && backups.is_empty() {
@@ -114,6 +122,18 @@ impl Judge {
         if quiet >= settled + 2 * SECOND {
             self.judge_kernels(world, master);
         }
+    }
+
+    /// L6: whoever said that it is not heard has been told otherwise, or has not heard the other one any more.
+    fn judge_calm(&self, world: &World, quiet: u64) {
+        let calm =
+            settled(world) + 3 * interval(world).max(SECOND / 50) + 2 * (crossing(world) + late(world));
+        let says = |node: &usize| world.nodes[*node].lives() && world.view(*node).deaf != 0;
+        assert_eq!(
+            (0..world.nodes.len()).filter(says).find(|_| quiet >= calm),
+            None,
+            "L6: it says still that it is not heard"
+        );
     }
 
     /// S2, by priority: among equals a Backup leaves the Active alone (R-6.4.2-9).
@@ -167,7 +187,7 @@ impl Judge {
 }
 
 /// Nodes that hear each other but cannot agree: version 2 with two intervals, or two version 2 owners.
-fn compatible(world: &World) -> bool {
+pub(crate) fn compatible(world: &World) -> bool {
     let running = || world.nodes.iter().filter(|node| node.engine.is_some());
     if world.plan.version == Version::V3 {
         return true;

@@ -17,8 +17,10 @@ mod faults;
 mod generate;
 mod judge;
 mod node;
+mod one_way;
 mod plan;
 mod run;
+mod sight;
 mod watcher;
 mod world;
 
@@ -51,6 +53,8 @@ fn ten_thousand_schedules_keep_every_property() {
         crashes,
         goodbyes,
         preemptions,
+        one_way,
+        verdicts,
     } = looked;
     let all = [
         alone,
@@ -62,6 +66,8 @@ fn ten_thousand_schedules_keep_every_property() {
         crashes,
         goodbyes,
         preemptions,
+        one_way,
+        verdicts,
     ];
     assert!(all.iter().all(|count| *count >= ORDINARY / 100), "{looked:?}");
 }
@@ -201,5 +207,7 @@ impl Looked {
         self.crashes += other.crashes;
         self.goodbyes += other.goodbyes;
         self.preemptions += other.preemptions;
+        self.one_way += other.one_way;
+        self.verdicts += other.verdicts;
     }
 }

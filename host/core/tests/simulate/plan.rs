@@ -5,15 +5,21 @@ use std::str::FromStr;
 
 use standfast_core::ids::{Family, Version};
 
+use crate::one_way::Pair;
+
 /// What one run is made of; everything else follows from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) version: Version,
     pub(crate) family: Family,
+    /// Each node lists the others as unicast peers.
+    pub(crate) unicast: bool,
     pub(crate) lan: LanPlan,
     pub(crate) nodes: Vec<NodePlan>,
     /// Microseconds after the start, in order.
     pub(crate) faults: Vec<(u64, Fault)>,
+    /// At the end nothing gets from one to the other for long; `None`: the LAN heals at once.
+    pub(crate) one_way: Option<Pair>,
 }
 
 /// The LAN. Times in microseconds, chances per thousand.
@@ -136,6 +142,9 @@ impl fmt::Display for Plan {
         } = &self.lan;
         let family = if self.family == Family::V4 { 4 } else { 6 };
         writeln!(f, "version {} family {family}", self.version.number())?;
+        if self.unicast {
+            writeln!(f, "unicast")?;
+        }
         writeln!(
             f,
             "lan seed {seed} delay {delay} jitter {jitter} late {late} doubled {doubled} echoed {echoed}"
@@ -156,7 +165,11 @@ impl fmt::Display for Plan {
         }
         self.faults
             .iter()
-            .try_for_each(|(at, fault)| writeln!(f, "at {at} {fault}"))
+            .try_for_each(|(at, fault)| writeln!(f, "at {at} {fault}"))?;
+        match self.one_way {
+            Some((from, to)) => writeln!(f, "end one-way {from} {to}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -213,9 +226,11 @@ impl FromStr for Plan {
         let mut plan = Self {
             version: Version::V3,
             family: Family::V4,
+            unicast: false,
             lan: LanPlan::default(),
             nodes: Vec::new(),
             faults: Vec::new(),
+            one_way: None,
         };
         for line in text
             .lines()
@@ -227,7 +242,10 @@ impl FromStr for Plan {
         }
         let count = plan.nodes.len();
         let known = |(_, fault): &mut (u64, Fault)| fault.nodes().into_iter().all(|node| *node < count);
-        if plan.faults.clone().iter_mut().all(known) {
+        let pair = plan
+            .one_way
+            .is_none_or(|(from, to)| from < count && to < count && from != to);
+        if pair && plan.faults.clone().iter_mut().all(known) {
             Ok(plan)
         } else {
             Err("a fault of a node that does not exist".into())
@@ -295,6 +313,8 @@ impl Plan {
                     second: number(second)?,
                 });
             }
+            ["unicast"] => self.unicast = true,
+            ["end", "one-way", from, to] => self.one_way = Some((number(from)?, number(to)?)),
             ["at", at, fault @ ..] => self.faults.push((number(at)?, read_fault(fault)?)),
             _ => return None,
         }

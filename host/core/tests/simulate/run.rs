@@ -131,6 +131,11 @@ fn without(plan: &Plan, gone: usize) -> Plan {
             *node -= usize::from(*node > gone);
         }
     }
+    let moved = |node: usize| node - usize::from(node > gone);
+    less.one_way = less
+        .one_way
+        .filter(|(from, to)| *from != gone && *to != gone)
+        .map(|(from, to)| (moved(from), moved(to)));
     less
 }
 
@@ -164,6 +169,14 @@ fn simpler(plan: &Plan) -> Vec<Plan> {
         less.nodes[node].second = false;
         simpler.push(less);
     }
+    simpler.push(Plan {
+        unicast: false,
+        ..plan.clone()
+    });
+    simpler.push(Plan {
+        one_way: None,
+        ..plan.clone()
+    });
     simpler.retain(|less| less != plan);
     simpler
 }

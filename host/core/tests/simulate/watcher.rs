@@ -5,40 +5,17 @@ use std::time::Duration;
 use standfast_core::command::Command;
 use standfast_core::config::virtual_address::VirtualAddress;
 use standfast_core::engine::Engine;
-use standfast_core::event::{Event, Packet};
-use standfast_core::ids::{AdvertInterval, Priority, Version, VrrpState};
+use standfast_core::ids::{AdvertInterval, Version, VrrpState};
 use standfast_core::time::Instant;
 use standfast_core::wire::advert::Advert;
 
 use crate::lan::config::centis;
 use crate::node::Node;
 use crate::plan::PreemptPlan;
+use crate::sight::{Cause, View, adverts, view};
 
 /// Commands that one event may cause.
 const MOST_COMMANDS: usize = 40;
-
-/// What is seen of an engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    pub(crate) state: VrrpState,
-    pub(crate) priority: u8,
-    pub(crate) timed: bool,
-}
-
-/// An event as far as the watcher cares.
-#[derive(Clone, Debug)]
-pub(crate) enum Cause {
-    Tick,
-    /// From a neighbour, or an own one come back.
-    Heard {
-        advert: Advert,
-        key: (u8, std::net::IpAddr),
-        own: bool,
-    },
-    Noise,
-    Stopping,
-    Other,
-}
 
 /// The watcher's own book about a node; all times are the node's.
 #[derive(Clone, Debug)]
@@ -46,6 +23,8 @@ pub(crate) struct Watcher {
     pub(crate) view: View,
     /// Last event that restarted the wait of a Backup, and whether that was a goodbye.
     base: (Instant, bool),
+    /// Whether it has heard anybody since it became Backup; until then it waits by its own interval of the moment.
+    heard: bool,
     /// Least and greatest interval that it may have learned.
     learned: (AdvertInterval, AdvertInterval),
     /// A worse master may have restarted the wait, which depends on a delay that is not calculated here.
@@ -66,11 +45,13 @@ impl Default for Watcher {
             state: VrrpState::Stopped,
             priority: 1,
             timed: false,
+            deaf: 0,
         };
         let (never, any) = (Instant::from_nanos(0), centis(1));
         Self {
             view,
             base: (never, false),
+            heard: false,
             learned: (any, any),
             loose: false,
             armed: never,
@@ -86,6 +67,7 @@ impl Watcher {
         let own = centis(node.plan.interval);
         Self {
             view: view(engine, now),
+            heard: false,
             learned: (own, own),
             own: (own, own),
             ..Self::default()
@@ -122,6 +104,9 @@ impl Watcher {
                     let configured = |held: &VirtualAddress| node.vips().contains(&held.address);
                     self.wanted &= !holdings.addresses.iter().any(configured);
                 }
+                // Back from FAULT it tells unicast peers where its own address is.
+                Command::Announce { addresses, .. }
+                    if addresses.iter().all(|(_, address)| *address == node.own) => {}
                 Command::Announce { .. } => {
                     assert_eq!(
                         after.state,
@@ -266,6 +251,8 @@ impl Watcher {
             return;
         }
         let learns = node.version == Version::V3;
+        let hears = matches!(cause, Cause::Heard { own, .. } if !own);
+        self.heard = hears || self.heard && before == VrrpState::Backup;
         match cause {
             Cause::Heard { advert, .. } if before == VrrpState::Master => {
                 self.base = (now, false);
@@ -301,7 +288,7 @@ impl Watcher {
             }
             _ => {}
         }
-        if !learns {
+        if !(learns && self.heard) {
             self.learned = (self.learned.0.min(own), self.learned.1.max(own));
         }
     }
@@ -337,63 +324,4 @@ impl Watcher {
             interval.duration() * 3 + skew
         }
     }
-}
-
-pub(crate) fn view(engine: &Engine, now: Instant) -> View {
-    let status = engine.status(now);
-    let router = status.routers.first().expect("it has a router");
-    let priority = Priority::try_from(router.effective_priority)
-        .expect("0 is on the wire only")
-        .get();
-    View {
-        state: router.state,
-        priority,
-        timed: router.timer_ms.is_some(),
-    }
-}
-
-/// What an event is for the watcher.
-pub(crate) fn cause(event: &Event, node: &Node) -> Cause {
-    match event {
-        Event::Tick => Cause::Tick,
-        Event::Shutdown => Cause::Stopping,
-        Event::Packet(packet) => heard(packet, node),
-        _ => Cause::Other,
-    }
-}
-
-fn heard(packet: &Packet, node: &Node) -> Cause {
-    match Advert::decode(&packet.payload, packet.source, packet.destination) {
-        // R2-3: version 2 drops another interval. R2-5: so does an owner everything.
-        Ok((advert, _)) if node.version == Version::V3 || advert.interval.centis() == node.plan.interval => {
-            let key = (advert.priority, packet.source);
-            Cause::Heard {
-                advert,
-                key,
-                own: packet.source == node.own,
-            }
-        }
-        Ok(_) | Err(_) => Cause::Noise,
-    }
-}
-
-/// The adverts among commands: what is sent decodes, comes from this node, and can be received (S8).
-fn adverts(commands: &[Command], node: &Node) -> Vec<Advert> {
-    let mut adverts = Vec::new();
-    for command in commands {
-        if let Command::SendAdvert {
-            source,
-            destination,
-            ttl,
-            bytes,
-            ..
-        } = command
-        {
-            assert_eq!((*source, *ttl), (node.own, 255), "S8: source and TTL");
-            let (advert, _) =
-                Advert::decode(bytes, *source, *destination).expect("S8: what is sent is an advert");
-            adverts.push(advert);
-        }
-    }
-    adverts
 }

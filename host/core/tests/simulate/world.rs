@@ -11,9 +11,9 @@ use standfast_core::ids::VrrpState;
 
 use crate::judge::Judge;
 use crate::lan::config::{ETH, id};
-use crate::node::Node;
+use crate::node::{Node, own};
 use crate::plan::{Fault, Plan};
-use crate::watcher::{View, cause};
+use crate::sight::{View, cause};
 
 /// Deadlines that may be due at one moment before it counts as a busy loop.
 const MOST_STILL: u32 = 60;
@@ -39,7 +39,13 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(plan: &Plan, story: bool) -> Self {
         let nodes = plan.nodes.iter().enumerate();
-        let nodes = nodes.map(|(index, node)| Node::new(index, node.clone(), plan.version, plan.family));
+        let nodes = nodes.map(|(index, node)| {
+            let others = (0..plan.nodes.len()).filter(|other| plan.unicast && *other != index);
+            Node {
+                peers: others.map(|other| own(other, plan.family)).collect(),
+                ..Node::new(index, node.clone(), plan.version, plan.family)
+            }
+        });
         Self {
             time: 0,
             nodes: nodes.collect(),
@@ -200,6 +206,7 @@ impl World {
         watcher.after(&cause, &commands, engine, now, node);
         node.watcher = watcher;
         let after = self.view(index);
+        self.judge_verdicts(index, before, after, &commands);
         if before != after {
             self.judge.moved(self.time, index, before, after);
         }
@@ -213,6 +220,15 @@ impl World {
             }
         }
         commands
+    }
+
+    /// L6: what a node says of others that do not hear it.
+    fn judge_verdicts(&mut self, node: usize, before: View, after: View, commands: &[Command]) {
+        let new = after.deaf & !before.deaf;
+        self.judge.one_way.said(self.time, node, new != 0, commands);
+        for to in (0..self.nodes.len()).filter(|to| new >> to & 1 == 1) {
+            self.judge.one_way.accused(self, (node, to));
+        }
     }
 
     fn carry_out(&mut self, node: usize, command: &Command) {
@@ -252,8 +268,16 @@ impl World {
 
     fn send(&mut self, from: usize, packet: &Packet) {
         for to in 0..self.nodes.len() {
+            let meant = packet.destination.is_multicast() || packet.destination == self.nodes[to].own;
+            if to != from && !meant {
+                continue;
+            }
             let echo = to == from && self.permille(self.plan.lan.echoed);
-            if to != from && !self.gets_through(from, to) || to == from && !echo {
+            if to != from && !self.gets_through(from, to) {
+                self.judge.one_way.lost((from, to), self.time);
+                continue;
+            }
+            if to == from && !echo {
                 continue;
             }
             let copies = 1 + u64::from(self.permille(self.plan.lan.doubled));
