@@ -140,7 +140,9 @@ impl Hands {
         match self.keeper.queue(job).map_err(|job| *job) {
             Ok(()) | Err(Job::Prepare { .. } | Job::Keep(_)) => {}
             Err(Job::Add { router, .. }) => self.tell(done(router, Step::Add, result)),
-            Err(Job::Remove { router, .. }) => self.tell(done(router, Step::Remove, result)),
+            Err(Job::Remove { router, partial, .. }) => {
+                self.tell(done(router, Step::removal(partial), result))
+            }
         }
     }
 
@@ -186,12 +188,7 @@ impl Hands {
 /// What the keeper does with its answers; called on its thread.
 pub(crate) fn tell_answers(events: mpsc::Sender<Event>) -> impl Fn(Answer) {
     move |answer| {
-        let Answer {
-            router,
-            added,
-            result,
-        } = answer;
-        let step = if added { Step::Add } else { Step::Remove };
+        let Answer { router, step, result } = answer;
         if let Err(error) = &result {
             tracing::warn!(%router, ?step, "addresses: {error}");
         }

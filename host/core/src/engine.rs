@@ -23,6 +23,7 @@ use crate::command::Command;
 use crate::config::file::Config;
 use crate::control::ServiceAction;
 use crate::engine::due::Due;
+use crate::engine::fitness::condition_of;
 use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
 use crate::health::check::Check;
@@ -59,6 +60,10 @@ pub struct Engine {
     starting: BTreeMap<RouterName, Instant>,
     /// Groups that stepped down and let their peer come first, until when.
     giving_way: BTreeMap<GroupName, Instant>,
+    /// The group of each router that is in one.
+    group_of: BTreeMap<RouterName, GroupName>,
+    /// Groups of which a member wants to be master.
+    wanting: BTreeSet<GroupName>,
     checks: BTreeMap<CheckName, Check>,
     services: BTreeMap<ServiceName, Service>,
     hooks: BTreeMap<NotifyName, Hook>,
@@ -103,6 +108,8 @@ impl Engine {
             leavers: BTreeMap::new(),
             starting: BTreeMap::new(),
             giving_way: BTreeMap::new(),
+            group_of: BTreeMap::new(),
+            wanting: BTreeSet::new(),
             checks: BTreeMap::new(),
             services: BTreeMap::new(),
             hooks: BTreeMap::new(),
@@ -124,10 +131,10 @@ impl Engine {
 
     /// Everything that happens comes in here.
     pub fn handle(&mut self, event: Event, now: Instant) {
-        let judges = self.changes_standing(&event, now);
+        let mut judges = self.changes_standing(&event, now);
         match event {
             Event::Packet(packet) => return self.on_packet(&packet, now),
-            Event::Tick => self.tick(judges, now),
+            Event::Tick => judges |= self.tick(judges, now),
             Event::WallClock(unix_nanos) => self.clock.set(unix_nanos, now),
             Event::AddressesDone { router, step, result } => {
                 self.with_router(&router, now, |router, deeds| {
@@ -147,10 +154,12 @@ impl Engine {
                 outcome,
                 took,
             } => {
+                let before = self.checks.get(&check).map(condition_of);
                 let flip = self
                     .checks
                     .get_mut(&check)
                     .and_then(|c| c.on_outcome(run, outcome, took, now));
+                judges = self.checks.get(&check).map(condition_of) != before;
                 self.record_flip(&check, flip, now);
             }
             Event::PluginFile { plugin, path } => {
@@ -252,8 +261,8 @@ impl Engine {
         next.map(|(at, why)| (at.max(now), why))
     }
 
-    /// Time has passed: every part acts on its deadlines. VRRP goes first.
-    fn tick(&mut self, judges: bool, now: Instant) {
+    /// Time has passed: every part acts on its deadlines. VRRP goes first. Returns whether a check is not as it was.
+    fn tick(&mut self, judges: bool, now: Instant) -> bool {
         if judges {
             // A node that has become unfit by time alone must not take over in the same moment.
             self.judge_all(now);
@@ -264,16 +273,16 @@ impl Engine {
         for name in self.leavers.keys().cloned().collect::<Vec<_>>() {
             self.with_router(&name, now, |router, deeds| router.tick(now, deeds));
         }
-        if !judges {
-            return self.tick_hooks(now);
+        if judges {
+            let names: Vec<_> = self.services.keys().cloned().collect();
+            for name in &names {
+                self.with_service(name, now, |machine, out| machine.poll(now, out));
+            }
+            self.tick_catalog(now);
         }
-        let names: Vec<_> = self.services.keys().cloned().collect();
-        for name in &names {
-            self.with_service(name, now, |machine, out| machine.poll(now, out));
-        }
-        self.tick_checks(now);
-        self.tick_catalog(now);
+        let turned = self.tick_checks(now);
         self.tick_hooks(now);
+        turned
     }
 
     fn on_operate(&mut self, service: &ServiceName, action: ServiceAction, ticket: u64, now: Instant) {

@@ -268,3 +268,17 @@ fn a_vip_never_serves_as_source_of_adverts() {
     };
     assert_eq!((sent_from(true) > 0, sent_from(false)), (true, 0));
 }
+
+#[test]
+fn an_address_that_an_earlier_life_left_is_no_source() {
+    let leftover = [10, 0, 0, 101].into();
+    let mut lan = Lan::unstarted([node(100)]);
+    // The kernel lists the newest first, as it does in IPv6.
+    lan.hands(0).link.addresses.insert(0, leftover);
+    lan.hands(0).link.ours = vec![leftover];
+    lan.start(0);
+    lan.wait_master(0, secs(5));
+    let from_it =
+        |command: &Command| matches!(command, Command::SendAdvert { source, .. } if *source == leftover);
+    assert_eq!(lan.count(0, Instant::from_nanos(0), from_it), 0);
+}

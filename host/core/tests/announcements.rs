@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lan::Lan;
-use lan::config::{ETH, VIP, With, config, id, ms, router, secs, vip};
+use lan::config::{ETH, VIP, With, config, id, ms, node, router, secs, vip};
 use standfast_core::command::Command;
 use standfast_core::config::garp::Garp;
 use standfast_core::ids::{AdvertInterval, IfName, Version};
@@ -138,4 +138,21 @@ fn after_a_contention_with_its_own_settings() {
     contend(&mut lan);
     lan.run_for(secs(60));
     assert_eq!(announced(&mut lan, start).len(), 2);
+}
+
+#[test]
+fn a_refresh_that_a_reload_brings_begins_at_once() {
+    let mut lan = Lan::new([node(100)]);
+    lan.wait_master(0, secs(5));
+    lan.run_for(secs(20));
+    for (refresh, least, most) in [(10, 11, 13), (0, 0, 0), (60, 1, 3)] {
+        lan.reload(
+            0,
+            node(100).with_router(|router| router.garp.refresh = secs(refresh)),
+        );
+        let start = lan.now;
+        lan.run_for(secs(119));
+        let told = lan.count(0, start, |command| matches!(command, Command::Announce { .. }));
+        assert!((least..=most).contains(&told), "every {refresh} s: {told} times");
+    }
 }

@@ -8,10 +8,27 @@ use lan::Lan;
 use lan::config::{VIP, With, id, ms, node, router, secs, vip};
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
+use standfast_core::event::Event;
 use standfast_core::ids::{Priority, Version, VrrpState};
+use standfast_core::vrrp::addresses::Step;
 use standfast_core::wire::advert::Advert;
 
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 101));
+const THIRD: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 102));
+
+/// One router with these addresses.
+fn with(addresses: &[IpAddr]) -> Config {
+    node(100).with_router(|router| router.addresses = addresses.iter().copied().map(vip).collect())
+}
+
+/// A master that holds them.
+fn holding(addresses: &[IpAddr]) -> Lan {
+    let mut lan = Lan::new([with(addresses)]);
+    lan.wait(secs(5), "all are held", |lan| {
+        lan.held(0).len() == addresses.len()
+    });
+    lan
+}
 
 /// Two routers with one address each; the first is called A, the second Z.
 fn two(first: IpAddr, second: IpAddr) -> Config {
@@ -162,4 +179,75 @@ fn a_shorter_interval_counts_from_the_reload_on() {
     let start = lan.now;
     lan.run_for(ms(1_100));
     assert!(!lan.sent_since(0, start).is_empty());
+}
+
+#[test]
+fn a_shorter_interval_counts_for_a_backup_that_has_heard_nobody() {
+    let slow = node(100).with_router(|router| router.interval = lan::config::centis(4000));
+    let mut lan = Lan::new([slow]);
+    lan.run_for(secs(5));
+    lan.reload(0, node(100));
+    lan.wait_master(0, secs(5));
+}
+
+#[test]
+fn a_stray_is_asked_for_though_a_second_reload_takes_another_back() {
+    let mut lan = holding(&[VIP, OTHER, THIRD]);
+    lan.hands(0).refuses_addresses = true;
+    lan.reload(0, with(&[VIP]));
+    lan.run_for(ms(300));
+    lan.reload(0, with(&[VIP, OTHER]));
+    lan.run_for(ms(300));
+    lan.hands(0).refuses_addresses = false;
+    lan.wait(secs(5), "the third is gone", |lan| {
+        lan.held(0) == [VIP, OTHER].into()
+    });
+}
+
+#[test]
+fn the_answer_to_a_partial_removal_is_not_the_answer_to_the_whole() {
+    let mut lan = holding(&[VIP, OTHER]);
+    lan.hands(0).answers_addresses = false;
+    let done = |lan: &mut Lan, step, good: bool| {
+        let router = id(lan::config::ROUTER);
+        let result = if good { Ok(()) } else { Err("refused".into()) };
+        lan.handle(0, Event::AddressesDone { router, step, result });
+    };
+    lan.reload(0, with(&[VIP]));
+    done(&mut lan, Step::RemoveStrays, false);
+    done(&mut lan, Step::Add, true);
+    let start = lan.now + ms(1);
+    let partial = |command: &Command| matches!(command, Command::RemoveAddresses { partial: true, .. });
+    lan.wait(secs(3), "it asks again", |lan| lan.count(0, start, partial) > 0);
+    lan.inject(0, [10, 0, 0, 9].into(), &lan::config::advert(200));
+    assert_eq!(lan.state(0), VrrpState::Backup);
+    done(&mut lan, Step::RemoveStrays, true);
+    done(&mut lan, Step::Remove, false);
+    let refused = lan.now + ms(1);
+    let whole = |command: &Command| matches!(command, Command::RemoveAddresses { partial: false, .. });
+    lan.wait(secs(3), "it asks for all again", |lan| {
+        lan.count(0, refused, whole) > 0
+    });
+}
+
+#[test]
+fn a_renamed_router_is_not_robbed_by_its_former_self() {
+    let mut lan = holding(&[VIP]);
+    let mut renamed = node(100);
+    let mut router = router(100);
+    router.name = id("VI_9");
+    renamed.routers = [(router.name.clone(), router)].into();
+    lan.hands(0).refuses_a_part = Some(id("VI_1"));
+    lan.reload(0, renamed);
+    lan.wait(secs(6), "the new one holds it", |lan| {
+        lan.engine(0).status(lan.now).routers[0].state == VrrpState::Master && lan.held(0) == [VIP].into()
+    });
+    let start = lan.now;
+    for _ in 0..1000 {
+        lan.run_for(ms(10));
+        assert_eq!(lan.held(0), [VIP].into(), "{}", lan.story());
+    }
+    let former = |command: &Command| matches!(command, Command::RemoveAddresses { router, .. } if router.as_str() == "VI_1");
+    assert!(lan.count(0, start, former) > 0, "the old one asks no more");
+    assert!(!lan.story().contains("removed by someone else"), "{}", lan.story());
 }

@@ -94,7 +94,7 @@ fn name() -> impl Strategy<Value = &'static str> {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let step = prop_oneof![Just(Step::Add), Just(Step::Remove)];
+    let step = prop_oneof![Just(Step::Add), Just(Step::Remove), Just(Step::RemoveStrays)];
     let action = proptest::sample::select(vec![
         ServiceAction::Start,
         ServiceAction::Stop,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use standfast_core::command::Holdings;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::RouterName;
+use standfast_core::vrrp::addresses::Step;
 
 use crate::net::holdings::{Holder, Needed};
 use crate::net::later::{Later, Work};
@@ -53,8 +54,8 @@ pub(crate) enum Job {
 pub(crate) struct Answer {
     /// The router.
     pub(crate) router: RouterName,
-    /// It was an `Add`.
-    pub(crate) added: bool,
+    /// Which of them.
+    pub(crate) step: Step,
     /// The first fault.
     pub(crate) result: Result<(), String>,
 }
@@ -136,7 +137,7 @@ fn perform(holder: &mut Holder, later: &mut Later, job: Job, answer: &impl Fn(An
             let result = holder.add(&router, &holdings);
             answer(Answer {
                 router: router.clone(),
-                added: true,
+                step: Step::Add,
                 result,
             });
             later.push(Work::Added { router, holdings });
@@ -150,7 +151,7 @@ fn perform(holder: &mut Holder, later: &mut Later, job: Job, answer: &impl Fn(An
             let result = holder.remove(&router, &holdings);
             answer(Answer {
                 router: router.clone(),
-                added: false,
+                step: Step::removal(partial),
                 result,
             });
             if !partial {

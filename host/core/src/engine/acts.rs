@@ -26,6 +26,7 @@ impl Engine {
         let Some(router) = router else {
             return;
         };
+        let queued = self.commands.len();
         let mut deeds = Deeds::default();
         router.clock = self.clock;
         act(router, &mut deeds);
@@ -33,7 +34,16 @@ impl Engine {
         if !leaves {
             self.due.set(name, router.deadline().map(|(at, _)| at));
         }
+        if router.machine.wants()
+            && let Some(group) = self.group_of.get(name)
+        {
+            self.wanting.insert(group.clone());
+        }
+        let lets_go = leaves || !router.strays.left().is_empty();
         self.commands.extend(deeds.commands);
+        if lets_go {
+            self.rob_nobody(name, queued);
+        }
         for change in deeds.moves {
             self.event_id += 1;
             let event = NotifyEvent {

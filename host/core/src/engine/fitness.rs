@@ -1,15 +1,16 @@
 //! Whether each router is fit, and with which priority: link, services and checks of the moment, summed up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::config::group::FaultPolicy;
+use crate::config::group::{FaultPolicy, GroupConfig};
 use crate::config::router::RouterConfig;
 use crate::config::unicast::Transport;
 use crate::engine::Engine;
 use crate::engine::router::Router;
 use crate::event::{Event, Link};
-use crate::health::board::{Condition, Item, judge};
+use crate::health::board::{Condition, Item, Summary};
+use crate::health::check::Check;
 use crate::ids::{Family, IfName, Priority, RouterName, Weight};
 use crate::time::Instant;
 
@@ -19,22 +20,20 @@ impl Engine {
         match event {
             Event::Packet(_)
             | Event::AddressesDone { .. }
+            | Event::Checked { .. }
             | Event::SendFailed { .. }
             | Event::Notified { .. }
             | Event::WallClock(_) => false,
             Event::Tick => {
                 let past = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
-                let mut checks = self.checks.values();
                 let mut services = self.services.values();
                 self.leaving.is_some()
                     || past(self.starting.values().min().copied())
                     || past(self.catalog.deadline())
-                    || checks.any(|check| past(check.deadline()))
                     || services.any(|service| past(service.deadline(self.judged).map(|(at, _)| at)))
             }
             Event::Link { interface, link } => self.is_news(interface, link.as_ref()),
-            Event::Checked { .. }
-            | Event::Operate { .. }
+            Event::Operate { .. }
             | Event::PluginFile { .. }
             | Event::PluginLoaded { .. }
             | Event::Reload(_)
@@ -81,13 +80,22 @@ impl Engine {
             .iter()
             .map(|(name, router)| (name.clone(), self.items(router, now)))
             .collect();
+        let shared: BTreeMap<_, _> = self
+            .config
+            .groups
+            .values()
+            .map(|group| (group.name.clone(), Summary::of(shared(group, &items))))
+            .collect();
         for name in items.keys() {
             let Some(router) = self.routers.get(name) else {
                 continue;
             };
             let own = self.primary_of(&router.config);
-            let all = self.with_group(name, &items);
-            let (standing, reasons) = judge(router.config.priority, &all);
+            let mut summary = Summary::of(items.get(name).into_iter().flatten());
+            if let Some(shared) = self.group_of.get(name).and_then(|group| shared.get(group)) {
+                summary = summary.in_group(shared);
+            }
+            let (standing, reasons) = summary.standing(router.config.priority);
             self.with_router(name, now, |router, deeds| {
                 router.reasons = reasons;
                 // An address just lost still carries the goodbye.
@@ -98,24 +106,6 @@ impl Engine {
                 router.machine.set_primary(own);
             });
         }
-    }
-
-    /// What a router depends on, with what its sync group makes of the other members: their weights always, so that
-    /// all of them move; what makes them unfit if the group says so.
-    fn with_group(&self, name: &RouterName, items: &BTreeMap<RouterName, Vec<Item>>) -> Vec<Item> {
-        let mut all = items.get(name).cloned().unwrap_or_default();
-        let Some(group) = self.group_of(name) else {
-            return all;
-        };
-        for member in group.members.iter().filter(|member| *member != name) {
-            for item in items.get(member).into_iter().flatten() {
-                let counts = item.weight.is_some() || group.fault == FaultPolicy::Any;
-                if counts && !all.contains(item) {
-                    all.push(item.clone());
-                }
-            }
-        }
-        all
     }
 
     /// Everything that a router depends on by itself.
@@ -153,13 +143,8 @@ impl Engine {
         }
         for tracked in &config.track.checks {
             if let Some(check) = self.checks.get(&tracked.name) {
-                let condition = match check.good() {
-                    Some(true) => Condition::Good,
-                    Some(false) => Condition::Bad(check.message()),
-                    None => Condition::Unknown(check.message()),
-                };
                 let what = format!("check {}", tracked.name);
-                items.push(item(what, tracked.weight, tracked.reverse, condition));
+                items.push(item(what, tracked.weight, tracked.reverse, condition_of(check)));
             }
         }
         items
@@ -205,9 +190,27 @@ impl Engine {
             .next()
             .filter(|_| config.priority == Priority::OWNER);
         usable
-            .find(|address| !self.is_virtual(&config.interface, *address))
+            .find(|address| !self.is_virtual(&config.interface, *address) && !link.ours.contains(address))
             .or(owned)
     }
+}
+
+/// How a check is, for those that track it.
+pub(super) fn condition_of(check: &Check) -> Condition {
+    match check.good() {
+        Some(true) => Condition::Good,
+        Some(false) => Condition::Bad(check.message()),
+        None => Condition::Unknown(check.message()),
+    }
+}
+
+/// What the members of a sync group make of each other: their weights always, so that all of them move; what makes
+/// them unfit if the group says so.
+fn shared<'a>(group: &GroupConfig, items: &'a BTreeMap<RouterName, Vec<Item>>) -> BTreeSet<&'a Item> {
+    let all = group.members.iter().filter_map(|member| items.get(member));
+    all.flatten()
+        .filter(|item| item.weight.is_some() || group.fault == FaultPolicy::Any)
+        .collect()
 }
 
 /// What is known of an interface.

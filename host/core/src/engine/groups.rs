@@ -6,39 +6,68 @@ use crate::engine::Engine;
 use crate::engine::router::Router;
 use crate::ids::{RouterName, VrrpState};
 use crate::time::Instant;
+use crate::vrrp::machine::Machine;
 
 impl Engine {
     /// The group of a router.
     pub(super) fn group_of(&self, router: &RouterName) -> Option<&GroupConfig> {
-        let mut groups = self.config.groups.values();
-        groups.find(|group| group.members.contains(router))
+        self.config.groups.get(self.group_of.get(router)?)
     }
 
     /// Tells every router whether it is in a group, after the configuration changed.
     pub(super) fn adopt_groups(&mut self, now: Instant) {
-        let groups = &self.config.groups;
-        self.giving_way.retain(|name, _| groups.contains_key(name));
+        let groups: Vec<_> = self.config.groups.values().cloned().collect();
+        self.giving_way
+            .retain(|name, _| self.config.groups.contains_key(name));
+        self.group_of = groups
+            .iter()
+            .flat_map(|group| {
+                group
+                    .members
+                    .iter()
+                    .map(|member| (member.clone(), group.name.clone()))
+            })
+            .collect();
         let names: Vec<_> = self.routers.keys().cloned().collect();
         for name in names {
-            let grouped = self.group_of(&name).is_some();
+            let grouped = self.group_of.contains_key(&name);
             self.with_router(&name, now, |router, _| router.machine.set_grouped(grouped, now));
+        }
+        for group in groups {
+            self.unite(&group, now);
+        }
+    }
+
+    /// A group of routers that live on two nodes: those that are master here go where the others are.
+    fn unite(&mut self, group: &GroupConfig, now: Instant) {
+        let members = || group.members.iter().filter_map(|name| self.routers.get(name));
+        if !members().any(Router::is_master) {
+            return;
+        }
+        if let Some(follower) = members().find(|router| router.machine.follows()) {
+            let name = follower.config.name.clone();
+            self.demote_group(&name, now);
         }
     }
 
     /// Lets groups whose members all want to be master become it, in one step.
     pub(super) fn promote_groups(&mut self, now: Instant) {
-        let verdicts: Vec<_> = self
-            .config
-            .groups
-            .values()
-            .map(|group| (group, self.verdict(group, now)))
-            .filter(|(_, verdict)| matches!(verdict, Verdict::All | Verdict::Wanting))
-            .map(|(group, verdict)| (group.clone(), verdict))
-            .collect();
-        for (group, verdict) in verdicts {
+        for name in std::mem::take(&mut self.wanting) {
+            let Some(group) = self.config.groups.get(&name).cloned() else {
+                continue;
+            };
+            let verdict = self.verdict(&group, now);
+            match verdict {
+                Verdict::None => continue,
+                Verdict::NotBefore(_) | Verdict::Held => {
+                    self.wanting.insert(name);
+                    continue;
+                }
+                Verdict::Wanting | Verdict::All => {}
+            }
             for member in &group.members {
                 self.with_router(member, now, |router, deeds| {
-                    if verdict == Verdict::All || router.machine.wants().is_some() {
+                    if verdict == Verdict::All || router.machine.wants() {
                         router.promote(group.name.as_str(), now, deeds);
                     }
                 });
@@ -48,13 +77,16 @@ impl Engine {
 
     /// When a group may be able to go though nothing else happens.
     pub(super) fn groups_deadline(&self, now: Instant) -> Option<Instant> {
-        let verdicts = self.config.groups.values().map(|group| self.verdict(group, now));
-        verdicts
-            .filter_map(|verdict| match verdict {
+        let groups = self
+            .wanting
+            .iter()
+            .filter_map(|name| self.config.groups.get(name));
+        groups
+            .filter_map(|group| match self.verdict(group, now) {
                 Verdict::NotBefore(at) => Some(at),
                 // Its time came since the last event.
                 Verdict::Wanting | Verdict::All => Some(now),
-                Verdict::None => None,
+                Verdict::None | Verdict::Held => None,
             })
             .min()
     }
@@ -78,12 +110,16 @@ impl Engine {
     }
 
     /// Until when a group that has lost `lost` waits for its peer. Where each of two nodes is better for another member,
-    /// both step down, and both would come back in the same moment, again and again: the one that lost the member of
-    /// the lowest VRID gives way.
+    /// both step down, and both would come back in the same moment, again and again: the one that lost the first member
+    /// gives way. Which that is, both nodes read from what they advertise: names and interfaces may differ.
     fn gives_way(&self, group: &GroupConfig, lost: &RouterName, now: Instant) -> Option<Instant> {
         let members = || group.members.iter().filter_map(|name| self.routers.get(name));
-        let lowest = members().min_by_key(|router| router.config.vrid)?;
-        if lowest.config.name != *lost {
+        let first = members().min_by_key(|router| {
+            let addresses = &router.config.addresses;
+            let address = addresses.first().map(|held| held.address);
+            (router.config.vrid, router.config.family, address)
+        })?;
+        if first.config.name != *lost {
             return None;
         }
         // The peer comes within an interval and a quarter after the goodbye (`Machine::yields_from`).
@@ -96,8 +132,12 @@ impl Engine {
     /// alone, those go that want.
     fn verdict(&self, group: &GroupConfig, now: Instant) -> Verdict {
         let members = || group.members.iter().filter_map(|name| self.routers.get(name));
-        let wanting: Vec<_> = members().filter_map(|router| router.machine.wants()).collect();
-        if wanting.is_empty() {
+        let wanting = || {
+            members()
+                .map(|router| &router.machine)
+                .filter(|machine| machine.wants())
+        };
+        if wanting().next().is_none() {
             return Verdict::None;
         }
         if group.fault == FaultPolicy::All || members().any(Router::is_master) {
@@ -105,13 +145,13 @@ impl Engine {
             // were waited for.
             return Verdict::Wanting;
         }
-        let goodbye = wanting.contains(&true);
+        let goodbye = wanting().filter_map(Machine::goodbye).max();
         let mut latest = self.giving_way.get(&group.name).map_or(now, |until| *until);
         for machine in members().map(|router| &router.machine) {
-            if machine.state() == VrrpState::Backup && machine.wants().is_none() {
+            if machine.state() == VrrpState::Backup && !machine.wants() {
                 match machine.yields_from(goodbye) {
                     Some(at) => latest = latest.max(at),
-                    None => return Verdict::None,
+                    None => return Verdict::Held,
                 }
             }
         }
@@ -126,8 +166,10 @@ impl Engine {
 /// Who of a group becomes master now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Nobody.
+    /// Nobody wants to.
     None,
+    /// Nobody: a member hears a living master.
+    Held,
     /// Nobody before then.
     NotBefore(Instant),
     /// Those who want.

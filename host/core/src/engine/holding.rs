@@ -4,10 +4,31 @@ use std::net::IpAddr;
 
 use crate::command::{Command, Holdings};
 use crate::config::virtual_address::VirtualAddress;
+use crate::engine::Engine;
 use crate::engine::router::{Deeds, Router};
-use crate::ids::{IfName, Priority, VrrpState};
+use crate::engine::strays::without;
+use crate::ids::{IfName, Priority, RouterName, VrrpState};
 use crate::time::Instant;
 use crate::vrrp::addresses::{Listed, Meddling, Step};
+
+impl Engine {
+    /// What `name` lets go of, by the commands from number `queued` on, may be another router's by now: that stays.
+    pub(super) fn rob_nobody(&mut self, name: &RouterName, queued: usize) {
+        let others = || {
+            let others = self.routers.iter().filter(|(other, _)| *other != name);
+            others
+                .map(|(_, router)| router)
+                .filter(|router| router.addresses.wanted())
+        };
+        for command in self.commands.range_mut(queued..) {
+            if let Command::RemoveAddresses { holdings, .. } = command {
+                for other in others() {
+                    without(holdings, &other.holdings());
+                }
+            }
+        }
+    }
+}
 
 impl Router {
     /// An owner has seen its interface: what is there and not ours is its own (R-5.2.4-1).
@@ -46,6 +67,11 @@ impl Router {
         self.addresses = earlier.addresses.clone();
         self.strays = earlier.strays.clone();
         self.strays.replace(&earlier.holdings(), &self.holdings());
+        let identity = |router: &Self| (router.config.vrid, router.config.family);
+        if identity(earlier) == identity(self) {
+            // Peers know the numbers of this node, whatever else is new.
+            self.numbers = earlier.numbers.clone();
+        }
     }
 
     /// Whether the kernel has confirmed that nothing is held any more.
@@ -61,10 +87,10 @@ impl Router {
         now: Instant,
         deeds: &mut Deeds,
     ) {
-        if step == Step::Remove {
+        if matches!(step, Step::Remove | Step::RemoveStrays) {
             self.strays.answered(result.is_ok(), now);
         }
-        if self.addresses.done(step, result, now) {
+        if step != Step::RemoveStrays && self.addresses.done(step, result, now) {
             self.announcer.appeared(&self.config.garp, now);
             self.announce(now, deeds);
         }
@@ -119,7 +145,7 @@ impl Router {
     /// An interface that it needs has just come up: routes over it are gone.
     pub(crate) fn hold_again(&mut self, now: Instant, deeds: &mut Deeds) {
         if self.addresses.wanted() && self.addresses.settled() {
-            let step = self.addresses.replaced(false, now);
+            let step = self.addresses.replaced(now);
             self.take(step, deeds);
         }
     }
@@ -131,6 +157,7 @@ impl Router {
                 holdings: self.holdings(),
             }),
             Some(Step::Remove) => self.remove(self.holdings(), deeds),
+            Some(Step::RemoveStrays) => self.remove_strays(&Holdings::default(), deeds),
             None => {}
         }
     }

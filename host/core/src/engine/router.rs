@@ -209,6 +209,9 @@ impl Router {
         let old = self.holdings();
         self.machine.reconfigure(&config, now);
         self.config = config;
+        if self.is_master() {
+            self.announcer.reconfigured(&self.config.garp, now);
+        }
         self.peers.expect(listed_peers(&self.config));
         if self.config.priority != Priority::OWNER {
             self.owned = Some(BTreeSet::new());
@@ -223,7 +226,7 @@ impl Router {
             } else {
                 self.strays.replace(&Holdings::default(), &new);
             }
-            let step = self.addresses.replaced(removal, now);
+            let step = self.addresses.replaced(now);
             self.take(step, deeds);
         }
     }

@@ -27,16 +27,10 @@ impl Strays {
         self.left.addresses.extend(gone.addresses.iter().cloned());
         self.left.routes.extend(gone.routes.iter().cloned());
         self.left.rules.extend(gone.rules.iter().cloned());
-        self.left = difference(&self.left, held);
-        let same = |a: &VirtualAddress, b: &VirtualAddress| {
-            (a.address, a.prefix, a.peer, &a.dev) == (b.address, b.prefix, b.peer, &b.dev)
-        };
-        self.left
-            .addresses
-            .retain(|left| !held.addresses.iter().any(|held| same(left, held)));
+        without(&mut self.left, held);
         if self.left != before {
             self.stale = self.asked;
-            self.retry = None;
+            self.retry = self.retry.filter(|_| !self.left.is_empty());
         }
     }
 
@@ -73,6 +67,17 @@ impl Strays {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.retry
     }
+}
+
+/// Leaves out what is held, be it with other options.
+pub(super) fn without(holdings: &mut Holdings, held: &Holdings) {
+    let same = |a: &VirtualAddress, b: &VirtualAddress| {
+        (a.address, a.prefix, a.peer, &a.dev) == (b.address, b.prefix, b.peer, &b.dev)
+    };
+    let is_held = |address: &VirtualAddress| held.addresses.iter().any(|held| same(address, held));
+    holdings.addresses.retain(|address| !is_held(address));
+    holdings.routes.retain(|route| !held.routes.contains(route));
+    holdings.rules.retain(|rule| !held.rules.contains(rule));
 }
 
 /// What is in `old` and not in `new`.

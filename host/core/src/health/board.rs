@@ -4,7 +4,7 @@ use crate::ids::{Priority, Weight};
 use crate::vrrp::machine::Standing;
 
 /// How one tracked thing is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     /// Good.
     Good,
@@ -26,7 +26,7 @@ impl Condition {
 }
 
 /// One tracked thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Item {
     /// What it is called, e.g. `check port-80`.
     pub what: String,
@@ -38,19 +38,57 @@ pub struct Item {
     pub condition: Condition,
 }
 
-/// Sums up the items: the standing, and one line for each that changes something.
-pub fn judge(base: Priority, items: &[Item]) -> (Standing, Vec<String>) {
-    let mut reasons = Vec::new();
-    let mut unfit = None;
-    let mut waiting = None;
-    let mut sum = 0;
-    for Item {
-        what,
-        weight,
-        reverse,
-        condition,
-    } in items
-    {
+/// What some items come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The first that makes unfit.
+    unfit: Option<String>,
+    /// The first that is awaited.
+    waiting: Option<String>,
+    /// What the weights come to.
+    sum: i32,
+    /// One line for each that changes something.
+    reasons: Vec<String>,
+}
+
+impl Summary {
+    /// Sums up.
+    pub fn of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
+        let mut all = Self::default();
+        for item in items {
+            all.add(item);
+        }
+        all
+    }
+
+    /// A member's own, in a group whose shared items (its own among them) come to this.
+    pub fn in_group(mut self, shared: &Self) -> Self {
+        let others = shared.reasons.iter().filter(|line| !self.reasons.contains(line));
+        let others: Vec<_> = others.cloned().collect();
+        self.reasons.extend(others);
+        self.unfit = self.unfit.or_else(|| shared.unfit.clone());
+        self.waiting = self.waiting.or_else(|| shared.waiting.clone());
+        self.sum = shared.sum;
+        self
+    }
+
+    /// The standing of a router with this base priority, and what changes it.
+    pub fn standing(self, base: Priority) -> (Standing, Vec<String>) {
+        let standing = match (self.unfit, self.waiting) {
+            (Some(why), _) => Standing::Unfit(why),
+            (None, Some(what_for)) => Standing::Waiting(what_for, base.weighted(self.sum)),
+            (None, None) => Standing::Fit(base.weighted(self.sum)),
+        };
+        (standing, self.reasons)
+    }
+
+    fn add(&mut self, item: &Item) {
+        let Item {
+            what,
+            weight,
+            reverse,
+            condition,
+        } = item;
         let turned;
         let condition = if *reverse && weight.is_none() {
             turned = condition.clone().turned();
@@ -62,11 +100,11 @@ pub fn judge(base: Priority, items: &[Item]) -> (Standing, Vec<String>) {
             (None, Condition::Good) => {}
             (None, Condition::Bad(why)) => {
                 let line = format!("{what}: {why}");
-                reasons.push(line.clone());
-                unfit.get_or_insert(line);
+                self.reasons.push(line.clone());
+                self.unfit.get_or_insert(line);
             }
             (None, Condition::Unknown(what_for)) => {
-                waiting.get_or_insert_with(|| format!("{what}: {what_for}"));
+                self.waiting.get_or_insert_with(|| format!("{what}: {what_for}"));
             }
             // Not known: weighs nothing yet (keepalived 1.3).
             (Some(_), Condition::Unknown(_)) => {}
@@ -77,21 +115,15 @@ pub fn judge(base: Priority, items: &[Item]) -> (Standing, Vec<String>) {
                 } else {
                     weight.term(good)
                 };
-                sum += term;
+                self.sum += term;
                 if term != 0 {
                     let why = match condition {
                         Condition::Bad(why) => format!(" ({why})"),
                         Condition::Good | Condition::Unknown(_) => String::new(),
                     };
-                    reasons.push(format!("{what}: {term:+}{why}"));
+                    self.reasons.push(format!("{what}: {term:+}{why}"));
                 }
             }
         }
     }
-    let standing = match (unfit, waiting) {
-        (Some(why), _) => Standing::Unfit(why),
-        (None, Some(what_for)) => Standing::Waiting(what_for, base.weighted(sum)),
-        (None, None) => Standing::Fit(base.weighted(sum)),
-    };
-    (standing, reasons)
 }

@@ -20,6 +20,15 @@ pub enum Step {
     Add,
     /// Remove all addresses.
     Remove,
+    /// Remove only what is no longer configured: says nothing of the others.
+    RemoveStrays,
+}
+
+impl Step {
+    /// The step that such a removal is.
+    pub fn removal(partial: bool) -> Self {
+        if partial { Self::RemoveStrays } else { Self::Remove }
+    }
 }
 
 /// What the kernel's own list holds of the addresses.
@@ -77,17 +86,12 @@ impl Addresses {
         (!done).then(|| self.begin(now))
     }
 
-    /// The list of addresses is another one; `removal`: what is no longer in it is being removed, which the kernel
-    /// will answer as well. Returns the step to take.
-    pub fn replaced(&mut self, removal: bool, now: Instant) -> Option<Step> {
-        let step = self.wanted.then(|| self.begin(now));
-        if let Some(pending) = &mut self.pending {
-            pending.unanswered += u32::from(removal);
-        }
-        step
+    /// The list of addresses is another one. Returns the step to take.
+    pub fn replaced(&mut self, now: Instant) -> Option<Step> {
+        self.wanted.then(|| self.begin(now))
     }
 
-    /// The kernel answered. `true`: the addresses have just appeared.
+    /// The kernel answered `Add` or `Remove`. `true`: the addresses have just appeared.
     pub fn done(&mut self, step: Step, result: Result<(), String>, now: Instant) -> bool {
         let Some(pending) = &mut self.pending else {
             return false;

@@ -49,6 +49,15 @@ impl Announcer {
         self.refresh = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
     }
 
+    /// The settings of a master changed: a refresh that they bring, or bring nearer, begins now.
+    pub fn reconfigured(&mut self, garp: &Garp, now: Instant) {
+        let next = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
+        self.refresh = match (self.refresh, next) {
+            (Some(planned), Some(next)) => Some(planned.min(next)),
+            (_, next) => next,
+        };
+    }
+
     /// A worse master was heard, so neighbours may have learnt its address: announce again.
     pub fn contested(&mut self, garp: &Garp, now: Instant) {
         let copies = garp.lower_priority_repeat;

@@ -120,8 +120,8 @@ impl Machine {
             // Nobody hears it; elsewhere the next standing brings it, with weights.
             self.priority = config.priority;
         }
-        if self.version == Version::V2 {
-            // v2 never learns (R2-3).
+        if self.version == Version::V2 || self.heard.is_none() || self.state == VrrpState::Master {
+            // R-6.1-4: nobody's interval is learnt; v2 never learns (R2-3).
             self.learned = config.interval;
         }
         if self.state == VrrpState::Master {
@@ -200,22 +200,40 @@ impl Machine {
         }
     }
 
-    /// Whether it would be Master if its group let it, and whether a goodbye made it so.
-    pub fn wants(&self) -> Option<bool> {
-        self.wants.then_some(self.base.1)
+    /// Whether it would be Master if its group let it.
+    pub fn wants(&self) -> bool {
+        self.wants
+    }
+
+    /// Whether it is Backup of a living master that it leaves alone.
+    pub fn follows(&self) -> bool {
+        let left_alone = |heard: Heard| heard.priority > 0 && self.leaves_alone(heard.priority);
+        self.state == VrrpState::Backup && !self.wants && self.heard.is_some_and(left_alone)
+    }
+
+    fn leaves_alone(&self, priority: u8) -> bool {
+        priority >= self.priority.get() || self.preempt == Preempt::Never
+    }
+
+    /// When its master gave up, if it did and nobody was heard since.
+    pub fn goodbye(&self) -> Option<Instant> {
+        let (at, goodbye) = self.base;
+        (self.state == VrrpState::Backup && goodbye).then_some(at)
     }
 
     /// From when on a Backup that is not asked to wait longer by a living master may be taken along by its group:
     /// at once after a goodbye; an interval and a quarter after the last advert if another member heard a goodbye,
-    /// which is said on all links, but may be lost on a broken one.
-    pub fn yields_from(&self, goodbye_elsewhere: bool) -> Option<Instant> {
-        match (self.state, self.base) {
-            (VrrpState::Backup, (heard, true)) => Some(heard),
-            (VrrpState::Backup, (heard, false)) if goodbye_elsewhere => {
-                Some(heard + self.learned.duration() * 5 / 4)
-            }
-            _ => None,
-        }
+    /// which is said on all links, but may be lost on a broken one. Who speaks here after that is alive.
+    pub fn yields_from(&self, goodbye_elsewhere: Option<Instant>) -> Option<Instant> {
+        let interval = self.learned.duration();
+        let (heard, _) = self.base;
+        let gone_too = |said: Instant| heard <= said + interval / 4;
+        let goodbye = self.goodbye();
+        goodbye.or_else(|| {
+            goodbye_elsewhere
+                .filter(|said| self.state == VrrpState::Backup && gone_too(*said))
+                .map(|_| heard + interval * 5 / 4)
+        })
     }
 
     /// Its group has decided: Backup becomes Master.
@@ -266,6 +284,10 @@ impl Machine {
     }
 
     fn become_master(&mut self, cause: String, now: Instant, out: &mut Vec<Action>) {
+        // What was learnt of an earlier master counts no more once this one has had its time.
+        self.learned = self.interval;
+        self.worse_since = None;
+        self.heard = None;
         // The advert goes first, addresses and announcements follow (R-6.4.2-7).
         self.send(now, out);
         out.push(Action::Hold);

@@ -137,7 +137,7 @@ pub(crate) fn life(bytes: &[u8]) {
             }
             6 | 7 => Event::AddressesDone {
                 router: "VI_1".parse().expect("legal"),
-                step: if value & 1 == 0 { Step::Add } else { Step::Remove },
+                step: [Step::Add, Step::Remove, Step::Add, Step::RemoveStrays][usize::from(value & 3)],
                 result: if value & 2 == 0 {
                     Ok(())
                 } else {

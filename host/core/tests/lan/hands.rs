@@ -64,6 +64,8 @@ pub(crate) struct Hands {
     /// Virtual addresses that the kernel holds.
     pub(crate) table: BTreeSet<IpAddr>,
     pub(crate) refuses_addresses: bool,
+    /// What this router asks for is refused, though all but a part of it is done.
+    pub(crate) refuses_a_part: Option<standfast_core::ids::RouterName>,
     pub(crate) answers_addresses: bool,
     pub(crate) says: BTreeMap<String, Says>,
     pub(crate) worker_up: bool,
@@ -96,6 +98,7 @@ impl Hands {
             },
             table: BTreeSet::new(),
             refuses_addresses: false,
+            refuses_a_part: None,
             answers_addresses: true,
             says: BTreeMap::new(),
             worker_up: true,
@@ -135,7 +138,12 @@ impl Hands {
                 let addresses = holdings.addresses.iter().map(|a| a.address);
                 self.change(Step::Add, router, |table| table.extend(addresses))
             }
-            Command::RemoveAddresses { router, holdings, .. } => self.change(Step::Remove, router, |table| {
+            Command::RemoveAddresses {
+                router,
+                holdings,
+                partial,
+                ..
+            } => self.change(Step::removal(partial), router, |table| {
                 table.retain(|there| holdings.addresses.iter().all(|gone| gone.address != *there));
             }),
             Command::Answer { ticket, result } => {
@@ -212,7 +220,11 @@ impl Hands {
             Err("refused".into())
         } else {
             change(&mut self.table);
-            Ok(())
+            if self.refuses_a_part.as_ref() == Some(&router) {
+                Err("a route is refused".into())
+            } else {
+                Ok(())
+            }
         };
         // A carrier report of before the change arrives after the answer, as it may with a real kernel.
         vec![

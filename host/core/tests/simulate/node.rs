@@ -7,6 +7,7 @@ use std::time::Duration;
 use standfast_core::command::{Command, Holdings};
 use standfast_core::config::file::Config;
 use standfast_core::config::router::Preempt;
+use standfast_core::config::unicast::{Peer, Transport, Unicast};
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Link};
 use standfast_core::ids::{Family, Version};
@@ -24,6 +25,8 @@ const CHECK: &str = "check";
 
 pub(crate) struct Node {
     pub(crate) own: IpAddr,
+    /// Unicast peers; none: multicast.
+    pub(crate) peers: Vec<IpAddr>,
     /// As it is configured now.
     pub(crate) plan: NodePlan,
     pub(crate) version: Version,
@@ -48,13 +51,9 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(index: usize, plan: NodePlan, version: Version, family: Family) -> Self {
-        let number = u8::try_from(index + 1).expect("few");
-        let own = match family {
-            Family::V4 => Ipv4Addr::new(10, 0, 0, number).into(),
-            Family::V6 => Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, 0, number.into()).into(),
-        };
         Self {
-            own,
+            own: own(index, family),
+            peers: Vec::new(),
             clock: Clock::new(index, plan.drift),
             plan,
             version,
@@ -97,6 +96,20 @@ impl Node {
             PreemptPlan::Never => Preempt::Never,
             PreemptPlan::After(delay) => Preempt::After(ms(delay)),
         };
+        if !self.peers.is_empty() {
+            let peers = self.peers.iter();
+            let ttl = 255..=255;
+            router.transport = Transport::Unicast(Unicast {
+                source: None,
+                ttl: 255,
+                peers: peers
+                    .map(|address| Peer {
+                        address: *address,
+                        ttl: ttl.clone(),
+                    })
+                    .collect(),
+            });
+        }
         router.addresses = self.vips().into_iter().map(vip).collect();
         let config = config::config(router);
         let mut check = check(CHECK);
@@ -173,8 +186,13 @@ impl Node {
                     result,
                 })
             }
-            Command::RemoveAddresses { router, holdings, .. } => {
-                let step = Step::Remove;
+            Command::RemoveAddresses {
+                router,
+                holdings,
+                partial,
+                ..
+            } => {
+                let step = Step::removal(*partial);
                 let gone: Vec<_> = addresses(holdings).collect();
                 let result = self.change(|table| table.retain(|address| !gone.contains(address)));
                 self.answer(Event::AddressesDone {
@@ -228,6 +246,24 @@ impl Node {
             (Duration::from_micros(300), self.link()),
         ]
     }
+}
+
+/// A node's own address.
+pub(crate) fn own(index: usize, family: Family) -> IpAddr {
+    let number = u8::try_from(index + 1).expect("few");
+    match family {
+        Family::V4 => Ipv4Addr::new(10, 0, 0, number).into(),
+        Family::V6 => Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, 0, number.into()).into(),
+    }
+}
+
+/// The node that has this address as its own.
+pub(crate) fn number(own: IpAddr) -> usize {
+    let last = match own {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(address) => address.octets()[15],
+    };
+    usize::from(last) - 1
 }
 
 fn addresses(holdings: &Holdings) -> impl Iterator<Item = IpAddr> {
