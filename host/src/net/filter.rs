@@ -112,12 +112,15 @@ fn run(script: &str) -> Result<(), String> {
     // On a thread: a program that does not read must not keep us longer than one that does not answer.
     let (written, ended) = thread::scope(|scope| {
         let pipe = child.stdin.take();
-        let writer = scope.spawn(|| pipe.map_or(Ok(()), |mut pipe| pipe.write_all(script.as_bytes())));
+        let write = || pipe.map_or(Ok(()), |mut pipe| pipe.write_all(script.as_bytes()));
+        // Where no thread is to be had its input ends at once, and so does it.
+        let writer = thread::Builder::new().spawn_scoped(scope, write);
         let ended = wait(&mut child);
         // It has ended, and its end of the pipe with it.
-        (writer.join(), ended)
+        let lost = |_| Err(ErrorKind::BrokenPipe.into());
+        let written = writer.and_then(|writer| writer.join().unwrap_or_else(lost));
+        (written, ended)
     });
-    let written = written.unwrap_or_else(|_| Err(ErrorKind::BrokenPipe.into()));
     match ended.map_err(told)? {
         Some(status) if status.success() => written.map_err(told),
         Some(status) => {
