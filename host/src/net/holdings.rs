@@ -107,7 +107,7 @@ impl Holder {
         for route in &holdings.routes {
             match route.dev.as_ref().map(index_of).transpose() {
                 Ok(index) => {
-                    collisions.push((requests.len(), route));
+                    collisions.push((requests.len(), (index, route)));
                     requests.push(routes::add(index, route));
                 }
                 Err(error) => first = first.and(Err(error)),
@@ -116,12 +116,12 @@ impl Holder {
         requests.extend(holdings.rules.iter().map(rules::add));
         self.borrow_carriers(holdings);
         let results = self.kernel.results(&requests);
-        // A route of somebody else in its place is none of ours.
+        // What is in the place of a route may lead elsewhere, or be somebody else's.
         collisions.retain(|(at, _)| matches!(results.get(*at), Some(Ok(libc::EEXIST))));
         let error = results.into_iter().find_map(Result::err);
         first = first.and_then(|()| error.map_or(Ok(()), |error| Err(error.to_string())));
         let collisions: Vec<_> = collisions.into_iter().map(|(_, route)| route).collect();
-        first.and_then(|()| routes::require_ours(&collisions))
+        first.and(routes::replace_ours(&mut self.kernel, &collisions))
     }
 
     /// After `add`, when nobody waits any more: a firewall that was loaded anew has thrown our table away.

@@ -10,6 +10,7 @@ pub(crate) mod ledger;
 pub(crate) mod links;
 pub(crate) mod packet;
 pub(crate) mod packet_socket;
+pub(crate) mod route_entry;
 pub(crate) mod route_message;
 pub(crate) mod route_socket;
 pub(crate) mod routes;
