@@ -19,7 +19,8 @@ use crate::net::{addresses, filter, routes, rules, sysctl, vmac};
 pub(crate) struct Holder {
     kernel: RouteSocket,
     ledger: Ledger,
-    /// Indices that a router's addresses were put on, by the name that the interface had then: it may be renamed.
+    /// Indices that a router's addresses and routes were put on, by the name that the interface had then: it may be
+    /// renamed.
     used: BTreeMap<(RouterName, IfName), BTreeSet<u32>>,
     /// What each table drops, as far as we know.
     filtered: BTreeMap<String, Vec<(IpAddr, IfName)>>,
@@ -107,6 +108,10 @@ impl Holder {
         for route in &holdings.routes {
             match route.dev.as_ref().map(index_of).transpose() {
                 Ok(index) => {
+                    if let (Some(dev), Some(index)) = (&route.dev, index) {
+                        let place = (router.clone(), dev.clone());
+                        self.used.entry(place).or_default().insert(index);
+                    }
                     collisions.push((requests.len(), (index, route)));
                     requests.push(routes::add(index, route));
                 }
@@ -114,7 +119,7 @@ impl Holder {
             }
         }
         requests.extend(holdings.rules.iter().map(rules::add));
-        self.borrow_carriers(holdings);
+        self.borrow_carriers(holdings, &indices);
         let results = self.kernel.results(&requests);
         // What is in the place of a route may lead elsewhere, or be somebody else's.
         collisions.retain(|(at, _)| matches!(results.get(*at), Some(Ok(libc::EEXIST))));
@@ -131,12 +136,17 @@ impl Holder {
         }
     }
 
-    /// Takes everything off. The device goes down first: at once nothing answers any more, nor says goodbye for the
-    /// addresses.
+    /// Takes everything off, or, with `partial`, what is named. The device goes down first: at once nothing answers any
+    /// more, nor says goodbye for the addresses.
     ///
     /// # Errors
     /// The first fault; the rest was tried all the same.
-    pub(crate) fn remove(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
+    pub(crate) fn remove(
+        &mut self,
+        router: &RouterName,
+        holdings: &Holdings,
+        partial: bool,
+    ) -> Result<(), String> {
         let indices = self.indices(holdings)?;
         let mut requests = Vec::new();
         if let Some(virtual_mac) = &holdings.virtual_mac
@@ -150,20 +160,18 @@ impl Holder {
                 None => requests.push(routes::remove(None, route)),
                 // With the interface its routes are gone.
                 Some(dev) => {
-                    let index = indices.get(dev).copied().flatten();
-                    requests.extend(index.map(|index| routes::remove(Some(index), route)));
+                    let places = self.places(router, dev, &indices);
+                    requests.extend(places.into_iter().map(|index| routes::remove(Some(index), route)));
                 }
             }
         }
         for address in holdings.addresses.iter().rev() {
-            let now = indices.get(&address.dev).copied().flatten();
-            let used = self.used.get(&(router.clone(), address.dev.clone()));
-            let places: BTreeSet<u32> = used.into_iter().flatten().copied().chain(now).collect();
+            let places = self.places(router, &address.dev, &indices);
             requests.extend(places.into_iter().map(|index| addresses::remove(index, address)));
         }
         self.perform(&requests)?;
         for ((owner, dev), places) in &mut self.used {
-            if owner == router {
+            if owner == router && !partial {
                 let now = indices.get(dev).copied().flatten();
                 places.retain(|index| Some(*index) == now);
             }
@@ -237,8 +245,15 @@ impl Holder {
         true
     }
 
+    /// Where something on an interface of this name may be: on what was so named then, and is now.
+    fn places(&self, router: &RouterName, dev: &IfName, indices: &Indices) -> BTreeSet<u32> {
+        let now = indices.get(dev).copied().flatten();
+        let used = self.used.get(&(router.clone(), dev.clone()));
+        used.into_iter().flatten().copied().chain(now).collect()
+    }
+
     /// The index of every interface that is named; `None`: it is not there.
-    fn indices(&mut self, holdings: &Holdings) -> Result<BTreeMap<IfName, Option<u32>>, String> {
+    fn indices(&mut self, holdings: &Holdings) -> Result<Indices, String> {
         let of_addresses = holdings.addresses.iter().map(|address| &address.dev);
         let of_routes = holdings.routes.iter().filter_map(|route| route.dev.as_ref());
         let virtual_mac = holdings.virtual_mac.iter().map(|mac| &mac.device);
@@ -257,7 +272,7 @@ impl Holder {
         Ok(indices)
     }
 
-    fn borrow_carriers(&mut self, holdings: &Holdings) {
+    fn borrow_carriers(&mut self, holdings: &Holdings, indices: &Indices) {
         let v4 = holdings
             .addresses
             .iter()
@@ -268,7 +283,10 @@ impl Holder {
                 .virtual_mac
                 .as_ref()
                 .is_some_and(|mac| mac.device == *device);
-            if !ours && let Err(error) = sysctl::borrow_all(sysctl::CARRIER, device, &mut self.ledger) {
+            let index = indices.get(device).copied().flatten();
+            if let Some(index) = index.filter(|_| !ours)
+                && let Err(error) = sysctl::borrow_all(sysctl::CARRIER, (device, index), &mut self.ledger)
+            {
                 // Only addresses that share a subnet with others need it.
                 tracing::debug!("{error}");
             }
@@ -312,6 +330,9 @@ impl Holder {
         self.kernel.perform(requests).map_err(|error| error.to_string())
     }
 }
+
+/// The index of each interface; `None`: it is not there.
+type Indices = BTreeMap<IfName, Option<u32>>;
 
 fn addresses_of(holdings: &Holdings) -> Vec<(IpAddr, IfName)> {
     let held = holdings.addresses.iter();

@@ -147,7 +147,7 @@ fn perform(holder: &mut Holder, later: &mut Later, job: Job, answer: &impl Fn(An
             forever,
             partial,
         } => {
-            let result = holder.remove(&router, &holdings);
+            let result = holder.remove(&router, &holdings, partial);
             answer(Answer {
                 router: router.clone(),
                 added: false,

@@ -70,7 +70,10 @@ fn ours(of: Family) -> io::Result<Vec<Entry>> {
     message.header.kind = RouteType::Unspec;
     message.header.protocol = RouteProtocol::Other(OURS);
     let entries = RouteSocket::open()?.dump(RouteNetlinkMessage::GetRoute(message))?;
-    Ok(entries.iter().filter_map(|(_, body)| Entry::parse(body)).collect())
+    Ok(entries
+        .iter()
+        .filter_map(|(_, body)| Entry::parse(body))
+        .collect())
 }
 
 fn foreign(route: &VirtualRoute) -> String {
