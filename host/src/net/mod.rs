@@ -3,13 +3,17 @@
 pub(crate) mod addresses;
 pub(crate) mod device;
 pub(crate) mod filter;
+pub(crate) mod filter_wishes;
+pub(crate) mod filters;
 pub(crate) mod holdings;
+pub(crate) mod jobs;
 pub(crate) mod keeper;
 pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod links;
 pub(crate) mod packet;
 pub(crate) mod packet_socket;
+pub(crate) mod performer;
 pub(crate) mod route_entry;
 pub(crate) mod route_message;
 pub(crate) mod route_socket;

@@ -136,10 +136,9 @@ fn key_now(key: &str, index: Option<u32>) -> io::Result<Option<String>> {
     let name = if_indextoname(index)?.to_string_lossy().into_owned();
     if name.is_empty() {
         // nix 0.31 takes the null pointer of a failure for a name.
-        return match Errno::last() {
-            Errno::ENXIO | Errno::ENODEV => Ok(None),
-            errno => Err(errno.into()),
-        };
+        let errno = Errno::last();
+        let gone = errno == Errno::ENXIO || errno == Errno::ENODEV;
+        return if gone { Ok(None) } else { Err(errno.into()) };
     }
     let mut parts: Vec<&str> = key.split('/').collect();
     if let Some(device) = parts.get_mut(DEVICE) {
