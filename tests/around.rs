@@ -147,6 +147,73 @@ pub(crate) fn routes_and_rules_follow_the_master() -> Result<()> {
     at(&lan.lb01)
 }
 
+/// A route of a life that ended without a word gives way to the one that the file says now.
+pub(crate) fn routes_of_an_earlier_life_give_way() -> Result<()> {
+    let lan = Lan::new()?;
+    let node = &lan.lb01;
+    let start = |host: u8| {
+        let four = format!("virtual-route \"10.9.0.0/16\" via=\"192.168.31.{host}\" metric=50");
+        let six = format!("virtual-route \"2001:db8:99::/48\" via=\"2001:db8:31::{host}\"");
+        let router = Router::ipv4(51, 3).kdl(&four).kdl(&six);
+        standfast::start(node, &file_of(node, &[router], ""))
+    };
+    let lead_to = |host: u8| -> Result<()> {
+        let mut last = String::new();
+        let found = wait_until(&format!("two routes through host {host}"), ELECTION, || {
+            let four = node.must(&["ip", "-4", "route", "show", "proto", "112"])?;
+            let six = node.must(&["ip", "-6", "route", "show", "proto", "112"])?;
+            last = format!("{four}{six}");
+            let good = last.matches(&format!("31.{host} ")).count() == 1
+                && last.matches(&format!("31::{host} ")).count() == 1;
+            Ok(good && last.matches(" via ").count() == 2)
+        });
+        found
+            .map(drop)
+            .map_err(|error| Error::new(format!("{error}\n{last}")))
+    };
+    let first = start(100)?;
+    lead_to(100)?;
+    first.kill()?;
+    let second = start(12)?;
+    lead_to(12)?;
+    second.stop()?;
+    let left = node.must(&["ip", "route", "show", "proto", "112"])?;
+    ensure!(left.is_empty(), "routes are left: {left}");
+    Ok(())
+}
+
+/// An interface that is renamed while it is up keeps neither the route over it nor a setting that was borrowed.
+pub(crate) fn renamed_interface_keeps_nothing_of_ours() -> Result<()> {
+    let lan = Lan::new()?;
+    let node = &lan.lb01;
+    let routed = Router::ipv4(51, 3)
+        .kdl("virtual-route \"10.9.0.0/16\" via=\"192.168.32.100\" dev=\"eth2\"")
+        .kdl("track { interface \"eth2\"; }");
+    let virtual_mac = Router::ipv4(71, 3)
+        .on("eth2")
+        .vips(&["192.168.32.71/24"])
+        .virtual_mac();
+    let setting = |device: &str| -> Result<String> {
+        let shown = node.must(&["cat", &format!("/proc/sys/net/ipv4/conf/{device}/arp_ignore")])?;
+        Ok(shown.trim().to_owned())
+    };
+    let routes = || node.must(&["ip", "route", "show", "proto", "112"]);
+    let before = setting("eth2")?;
+    let daemon = standfast::start(node, &file_of(node, &[routed, virtual_mac], ""))?;
+    wait_until("the route", ELECTION, || Ok(routes()?.contains("dev eth2")))?;
+    let borrowed = setting("eth2")?;
+    ensure!(borrowed != before, "arp_ignore stays {borrowed}");
+    node.must(&["ip", "link", "set", "dev", "eth2", "name", "other0"])?;
+    wait_until("no route over other0", ELECTION, || Ok(routes()?.is_empty()))?;
+    daemon.stop()?;
+    let after = setting("other0")?;
+    ensure!(
+        after == before,
+        "arp_ignore was {before}, and is {after} on other0"
+    );
+    Ok(())
+}
+
 /// `startup-delay`: no election for so long, though there is nobody else.
 pub(crate) fn startup_delay_holds_back_the_election() -> Result<()> {
     let lan = Lan::new()?;

@@ -82,6 +82,8 @@ const TESTS: &[Test] = tests![
     around::sync_group_of_policy_all_leaves_the_healthy_one,
     around::interfaces_come_and_go,
     around::routes_and_rules_follow_the_master,
+    around::routes_of_an_earlier_life_give_way,
+    around::renamed_interface_keeps_nothing_of_ours,
     around::startup_delay_holds_back_the_election,
     hmac::equal_keys_make_one_master_and_none_is_rejected,
     hmac::keys_are_rolled_out_without_a_second_master,

@@ -19,7 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::alarm::now;
 use crate::journal::Journal;
-use crate::net::keeper::{Answer, Job, Keeper};
+use crate::net::jobs::{Answer, Job};
+use crate::net::keeper::Keeper;
 use crate::net::links::Links;
 use crate::net::packet_socket::PacketSocket;
 use crate::sockets::Sockets;

@@ -249,5 +249,9 @@ fn a_renamed_router_is_not_robbed_by_its_former_self() {
     }
     let former = |command: &Command| matches!(command, Command::RemoveAddresses { router, .. } if router.as_str() == "VI_1");
     assert!(lan.count(0, start, former) > 0, "the old one asks no more");
-    assert!(!lan.story().contains("removed by someone else"), "{}", lan.story());
+    assert!(
+        !lan.story().contains("removed by someone else"),
+        "{}",
+        lan.story()
+    );
 }

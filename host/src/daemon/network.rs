@@ -13,7 +13,7 @@ use standfast_core::time::Instant;
 use crate::alarm::now;
 use crate::daemon::Daemon;
 use crate::net::holdings::Needed;
-use crate::net::keeper::Job;
+use crate::net::jobs::Job;
 use crate::net::links::LinkState;
 
 /// The engine hears what time it is at least this often.
@@ -123,7 +123,6 @@ pub(super) fn needed(config: &Config) -> Needed {
         devices: virtual_macs(config).into_keys().collect(),
         carriers: carriers.collect(),
         filters: filtered.map(|router| router.name.clone()).collect(),
-        ..Needed::default()
     }
 }
 

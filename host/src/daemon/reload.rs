@@ -13,7 +13,7 @@ use crate::control::server::Told;
 use crate::daemon::Daemon;
 use crate::daemon::network::{needed, virtual_macs};
 use crate::daemon::requests::answer;
-use crate::net::keeper::Job;
+use crate::net::jobs::Job;
 use crate::watch::Watch;
 use crate::{keys, start};
 

@@ -3,7 +3,7 @@
 //! The table is there as long as the router, not only while it is Master: a host that does not hold the addresses gets
 //! nothing for them, and a takeover need not wait for another program.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -20,6 +20,17 @@ use crate::process::keep_from_child;
 /// What to do when there is no `nft`.
 pub(crate) const MEND: &str =
     "`accept #false` needs the program nft: `apt install nftables`, or write `accept #true`";
+
+/// Why nft did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NftError {
+    /// It did not answer, and was killed.
+    #[error("nft: no answer within {} s", PATIENCE.as_secs())]
+    Hung,
+    /// It is not there, or refused.
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// Finds the program.
 pub(crate) fn find_nft() -> Option<PathBuf> {
@@ -43,30 +54,16 @@ pub(crate) fn is_table(name: &str) -> bool {
     router.is_some_and(|router| router.parse::<RouterName>().is_ok())
 }
 
-/// Makes the table, or makes it anew with these addresses.
-///
-/// # Errors
-/// There is no `nft`, or it refused.
-pub(crate) fn install(table: &str, addresses: &[(IpAddr, IfName)]) -> Result<(), String> {
-    run(&ruleset(table, addresses))
-}
-
-/// Removes these tables, all or none; one that is not there is fine.
-///
-/// # Errors
-/// There is no `nft`, or it refused.
-pub(crate) fn uninstall(tables: &BTreeSet<String>) -> Result<(), String> {
-    run(&tables.iter().map(|table| removal(table)).collect::<String>())
-}
-
-/// Removing what may not be there: it is made first, all in one transaction.
-fn removal(table: &str) -> String {
+/// Removes the table. It may not be there: it is made first, all in one transaction.
+pub(super) fn removal(table: &str) -> String {
     format!("add table inet {table}\ndelete table inet {table}\n")
 }
 
+/// Makes the table, or makes it anew with these addresses.
+///
 /// Neighbour discovery passes (R-6.1-3), and so does what this host says to itself. A link-local address is one of its
 /// interface: another one may have the same.
-fn ruleset(table: &str, addresses: &[(IpAddr, IfName)]) -> String {
+pub(super) fn ruleset(table: &str, addresses: &[(IpAddr, IfName)]) -> String {
     let mut text = removal(table);
     let _ = writeln!(text, "table inet {table} {{");
     let _ = writeln!(text, "  chain input {{");
@@ -103,21 +100,28 @@ fn list(addresses: &[IpAddr]) -> String {
     texts.join(", ")
 }
 
-fn run(script: &str) -> Result<(), String> {
+/// Has nft carry a script out, all of it or nothing.
+///
+/// # Errors
+/// There is no `nft`, it refused, or it hangs.
+pub(crate) fn run(script: &str) -> Result<(), NftError> {
     let Some(nft) = find_nft() else {
-        return Err(MEND.into());
+        return Err(NftError::Refused(MEND.into()));
     };
-    let told = |error: std::io::Error| format!("{}: {error}", nft.display());
+    let told = |error: std::io::Error| NftError::Refused(format!("{}: {error}", nft.display()));
     let mut child = start(&nft).map_err(told)?;
     // On a thread: a program that does not read must not keep us longer than one that does not answer.
     let (written, ended) = thread::scope(|scope| {
         let pipe = child.stdin.take();
-        let writer = scope.spawn(|| pipe.map_or(Ok(()), |mut pipe| pipe.write_all(script.as_bytes())));
+        let write = || pipe.map_or(Ok(()), |mut pipe| pipe.write_all(script.as_bytes()));
+        // Where no thread is to be had its input ends at once, and so does it.
+        let writer = thread::Builder::new().spawn_scoped(scope, write);
         let ended = wait(&mut child);
         // It has ended, and its end of the pipe with it.
-        (writer.join(), ended)
+        let lost = |_| Err(ErrorKind::BrokenPipe.into());
+        let written = writer.and_then(|writer| writer.join().unwrap_or_else(lost));
+        (written, ended)
     });
-    let written = written.unwrap_or_else(|_| Err(ErrorKind::BrokenPipe.into()));
     match ended.map_err(told)? {
         Some(status) if status.success() => written.map_err(told),
         Some(status) => {
@@ -127,12 +131,10 @@ fn run(script: &str) -> Result<(), String> {
             }
             let said = String::from_utf8_lossy(&said);
             let line = said.lines().find(|line| !line.trim().is_empty());
-            Err(format!(
-                "nft: {}",
-                line.map_or_else(|| status.to_string(), str::to_owned)
-            ))
+            let line = line.map_or_else(|| status.to_string(), str::to_owned);
+            Err(NftError::Refused(format!("nft: {line}")))
         }
-        None => Err(format!("nft: no answer within {} s", PATIENCE.as_secs())),
+        None => Err(NftError::Hung),
     }
 }
 
@@ -164,7 +166,8 @@ fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
 }
 
 const PLACES: &[&str] = &["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
-const PATIENCE: Duration = Duration::from_secs(3);
+/// An answer that takes longer does not come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(1);
 const MOST_SAID: u64 = 4096;
 

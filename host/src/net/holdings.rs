@@ -2,7 +2,7 @@
 //! should not come through.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use standfast_core::command::Holdings;
@@ -10,6 +10,8 @@ use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::{IfName, RouterName};
 
 use crate::net::device::find;
+use crate::net::filter_wishes::Addresses;
+use crate::net::filters::Filters;
 use crate::net::ledger::Ledger;
 use crate::net::route_socket::{Request, RouteSocket};
 use crate::net::{addresses, filter, routes, rules, sysctl, vmac};
@@ -19,10 +21,10 @@ use crate::net::{addresses, filter, routes, rules, sysctl, vmac};
 pub(crate) struct Holder {
     kernel: RouteSocket,
     ledger: Ledger,
-    /// Indices that a router's addresses were put on, by the name that the interface had then: it may be renamed.
+    /// Indices that a router's addresses and routes were put on, by the name that the interface had then: it may be
+    /// renamed.
     used: BTreeMap<(RouterName, IfName), BTreeSet<u32>>,
-    /// What each table drops, as far as we know.
-    filtered: BTreeMap<String, Vec<(IpAddr, IfName)>>,
+    filters: Filters,
 }
 
 /// What a configuration needs on this host; everything else of ours goes.
@@ -34,8 +36,6 @@ pub(crate) struct Needed {
     pub(crate) carriers: BTreeSet<IfName>,
     /// Routers with `accept #false`.
     pub(crate) filters: BTreeSet<RouterName>,
-    /// Tables that could not be removed.
-    pub(crate) stuck: BTreeSet<String>,
 }
 
 impl Needed {
@@ -52,24 +52,56 @@ impl Needed {
 }
 
 impl Holder {
-    pub(crate) fn new(kernel: RouteSocket, ledger: Ledger) -> Self {
+    pub(crate) fn new(kernel: RouteSocket, ledger: Ledger, filters: Filters) -> Self {
         Self {
             kernel,
             ledger,
             used: BTreeMap::new(),
-            filtered: BTreeMap::new(),
+            filters,
         }
     }
 
-    /// Puts everything on. The filter and the device come first, rules last.
+    /// Before `add`: what comes to the addresses must be dropped already, if it is to be. `true`: it is; `false`: see
+    /// `filter_outcome`.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub(crate) fn require_filter(
+        &mut self,
+        router: &RouterName,
+        holdings: &Holdings,
+        now: Instant,
+    ) -> Result<bool, String> {
+        if holdings.accept {
+            return Ok(true);
+        }
+        let table = filter::table(router);
+        self.filters.require(&table, &addresses_of(holdings), now)
+    }
+
+    /// What became of a filter that was required; `None`: it is not known yet.
+    pub(crate) fn filter_outcome(
+        &self,
+        router: &RouterName,
+        holdings: &Holdings,
+        now: Instant,
+    ) -> Option<Result<(), String>> {
+        let table = filter::table(router);
+        self.filters.outcome(&table, &addresses_of(holdings), now)
+    }
+
+    /// Goes on with the filters. Returns whether outcomes may be others than they were, and when to come again; `None`:
+    /// there is nothing to do.
+    pub(crate) fn poll_filters(&mut self, now: Instant) -> (bool, Option<Duration>) {
+        let news = self.filters.poll(&mut self.ledger, now);
+        (news, self.filters.pause(now))
+    }
+
+    /// Puts everything on. The device comes first, rules last.
     ///
     /// # Errors
     /// The first fault; what could be done was done.
     pub(crate) fn add(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
-        let filtered = self.filtered.get(&filter::table(router));
-        if !holdings.accept && filtered != Some(&addresses_of(holdings)) {
-            self.install_filter(router, holdings)?;
-        }
         let mut first = Ok(());
         let mut requests = Vec::new();
         if let Some(virtual_mac) = &holdings.virtual_mac {
@@ -107,36 +139,44 @@ impl Holder {
         for route in &holdings.routes {
             match route.dev.as_ref().map(index_of).transpose() {
                 Ok(index) => {
-                    collisions.push((requests.len(), route));
+                    if let (Some(dev), Some(index)) = (&route.dev, index) {
+                        let place = (router.clone(), dev.clone());
+                        self.used.entry(place).or_default().insert(index);
+                    }
+                    collisions.push((requests.len(), (index, route)));
                     requests.push(routes::add(index, route));
                 }
                 Err(error) => first = first.and(Err(error)),
             }
         }
         requests.extend(holdings.rules.iter().map(rules::add));
-        self.borrow_carriers(holdings);
+        self.borrow_carriers(holdings, &indices);
         let results = self.kernel.results(&requests);
-        // A route of somebody else in its place is none of ours.
+        // What is in the place of a route may lead elsewhere, or be somebody else's.
         collisions.retain(|(at, _)| matches!(results.get(*at), Some(Ok(libc::EEXIST))));
         let error = results.into_iter().find_map(Result::err);
         first = first.and_then(|()| error.map_or(Ok(()), |error| Err(error.to_string())));
         let collisions: Vec<_> = collisions.into_iter().map(|(_, route)| route).collect();
-        first.and_then(|()| routes::require_ours(&collisions))
+        let replaced = routes::replace_ours(&mut self.kernel, &collisions);
+        first.and(replaced)
     }
 
     /// After `add`, when nobody waits any more: a firewall that was loaded anew has thrown our table away.
     pub(crate) fn after_add(&mut self, router: &RouterName, holdings: &Holdings) {
-        if let Err(error) = self.set_filter(router, holdings) {
-            tracing::warn!(%router, "{error}");
-        }
+        self.set_filter(router, holdings);
     }
 
-    /// Takes everything off. The device goes down first: at once nothing answers any more, nor says goodbye for the
-    /// addresses.
+    /// Takes everything off, or, with `partial`, what is named. The device goes down first: at once nothing answers any
+    /// more, nor says goodbye for the addresses.
     ///
     /// # Errors
     /// The first fault; the rest was tried all the same.
-    pub(crate) fn remove(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
+    pub(crate) fn remove(
+        &mut self,
+        router: &RouterName,
+        holdings: &Holdings,
+        partial: bool,
+    ) -> Result<(), String> {
         let indices = self.indices(holdings)?;
         let mut requests = Vec::new();
         if let Some(virtual_mac) = &holdings.virtual_mac
@@ -150,20 +190,18 @@ impl Holder {
                 None => requests.push(routes::remove(None, route)),
                 // With the interface its routes are gone.
                 Some(dev) => {
-                    let index = indices.get(dev).copied().flatten();
-                    requests.extend(index.map(|index| routes::remove(Some(index), route)));
+                    let places = self.places(router, dev, &indices);
+                    requests.extend(places.into_iter().map(|index| routes::remove(Some(index), route)));
                 }
             }
         }
         for address in holdings.addresses.iter().rev() {
-            let now = indices.get(&address.dev).copied().flatten();
-            let used = self.used.get(&(router.clone(), address.dev.clone()));
-            let places: BTreeSet<u32> = used.into_iter().flatten().copied().chain(now).collect();
+            let places = self.places(router, &address.dev, &indices);
             requests.extend(places.into_iter().map(|index| addresses::remove(index, address)));
         }
         self.perform(&requests)?;
         for ((owner, dev), places) in &mut self.used {
-            if owner == router {
+            if owner == router && !partial {
                 let now = indices.get(dev).copied().flatten();
                 places.retain(|index| Some(*index) == now);
             }
@@ -184,12 +222,12 @@ impl Holder {
                     &virtual_mac.device,
                 ));
             }
-            results.push(self.uninstall_filter(&filter::table(router)));
+            self.filters.remove(&filter::table(router), &self.ledger);
         } else {
             if let Some(virtual_mac) = &holdings.virtual_mac {
                 results.push(self.prepare(virtual_mac, has_ipv6(holdings)));
             }
-            results.push(self.set_filter(router, holdings));
+            self.set_filter(router, holdings);
         }
         for error in results.into_iter().filter_map(Result::err) {
             tracing::warn!(%router, "{error}");
@@ -214,17 +252,8 @@ impl Holder {
             .collect();
         self.ledger.give_back(|key| !kept.contains(key), sysctl::put_back);
 
-        let tables: BTreeSet<_> = needed.filters.iter().map(filter::table).collect();
-        let kept: BTreeSet<_> = tables.union(&needed.stuck).cloned().collect();
-        let strange: BTreeSet<_> = self.ledger.filters().difference(&kept).cloned().collect();
-        if !strange.is_empty() {
-            if let Err(error) = self.uninstall_filters(&strange) {
-                tracing::warn!("{error}");
-                // Not again this time.
-                needed.stuck.extend(strange);
-            }
-            return true;
-        }
+        let tables = needed.filters.iter().map(filter::table).collect();
+        self.filters.keep(&tables, &self.ledger);
 
         let mut devices = self.ledger.devices().keys();
         let Some(device) = devices.find(|device| !needed.devices.contains(*device)).cloned() else {
@@ -237,8 +266,24 @@ impl Holder {
         true
     }
 
+    /// Where something on an interface of this name may be: on what was so named then, and is now.
+    fn places(&self, router: &RouterName, dev: &IfName, indices: &Indices) -> BTreeSet<u32> {
+        let now = indices.get(dev).copied().flatten();
+        let used = self.used.get(&(router.clone(), dev.clone()));
+        used.into_iter().flatten().copied().chain(now).collect()
+    }
+
+    /// At the end: takes everything of ours away.
+    pub(crate) fn finish(&mut self) {
+        let mut nothing = Needed::default();
+        while self.keep_some(&mut nothing) {}
+        if !self.filters.finish(&mut self.ledger) {
+            tracing::warn!("nft does not answer: packet filters stay until the next start");
+        }
+    }
+
     /// The index of every interface that is named; `None`: it is not there.
-    fn indices(&mut self, holdings: &Holdings) -> Result<BTreeMap<IfName, Option<u32>>, String> {
+    fn indices(&mut self, holdings: &Holdings) -> Result<Indices, String> {
         let of_addresses = holdings.addresses.iter().map(|address| &address.dev);
         let of_routes = holdings.routes.iter().filter_map(|route| route.dev.as_ref());
         let virtual_mac = holdings.virtual_mac.iter().map(|mac| &mac.device);
@@ -257,7 +302,7 @@ impl Holder {
         Ok(indices)
     }
 
-    fn borrow_carriers(&mut self, holdings: &Holdings) {
+    fn borrow_carriers(&mut self, holdings: &Holdings, indices: &Indices) {
         let v4 = holdings
             .addresses
             .iter()
@@ -268,44 +313,23 @@ impl Holder {
                 .virtual_mac
                 .as_ref()
                 .is_some_and(|mac| mac.device == *device);
-            if !ours && let Err(error) = sysctl::borrow_all(sysctl::CARRIER, device, &mut self.ledger) {
+            let index = indices.get(device).copied().flatten();
+            if let Some(index) = index.filter(|_| !ours)
+                && let Err(error) = sysctl::borrow_all(sysctl::CARRIER, (device, index), &mut self.ledger)
+            {
                 // Only addresses that share a subnet with others need it.
                 tracing::debug!("{error}");
             }
         }
     }
 
-    fn set_filter(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
-        if holdings.accept {
-            self.uninstall_filter(&filter::table(router))
-        } else {
-            self.install_filter(router, holdings)
-        }
-    }
-
-    fn install_filter(&mut self, router: &RouterName, holdings: &Holdings) -> Result<(), String> {
+    fn set_filter(&mut self, router: &RouterName, holdings: &Holdings) {
         let table = filter::table(router);
-        let addresses = addresses_of(holdings);
-        self.ledger.add_filter(&table);
-        filter::install(&table, &addresses)?;
-        self.filtered.insert(table, addresses);
-        Ok(())
-    }
-
-    fn uninstall_filter(&mut self, table: &str) -> Result<(), String> {
-        if !self.ledger.filters().contains(table) {
-            return Ok(());
+        if holdings.accept {
+            self.filters.remove(&table, &self.ledger);
+        } else {
+            self.filters.wish(&table, addresses_of(holdings));
         }
-        self.uninstall_filters(&BTreeSet::from([table.to_owned()]))
-    }
-
-    fn uninstall_filters(&mut self, tables: &BTreeSet<String>) -> Result<(), String> {
-        filter::uninstall(tables)?;
-        for table in tables {
-            self.filtered.remove(table);
-            self.ledger.forget_filter(table);
-        }
-        Ok(())
     }
 
     fn perform(&mut self, requests: &[Request]) -> Result<(), String> {
@@ -313,7 +337,10 @@ impl Holder {
     }
 }
 
-fn addresses_of(holdings: &Holdings) -> Vec<(IpAddr, IfName)> {
+/// The index of each interface; `None`: it is not there.
+type Indices = BTreeMap<IfName, Option<u32>>;
+
+fn addresses_of(holdings: &Holdings) -> Addresses {
     let held = holdings.addresses.iter();
     held.map(|held| (held.address, held.dev.clone())).collect()
 }

@@ -77,6 +77,15 @@ impl Later {
                 }
                 false
             }
+            // A device that is this router's from now on stays, be it that the other one was only renamed.
+            Work::Removed {
+                holdings: old,
+                forever: true,
+                ..
+            } if old.virtual_mac == holdings.virtual_mac => {
+                old.virtual_mac = None;
+                true
+            }
             Work::Added { router: of, .. } => of != router,
             Work::Prepare { virtual_mac, .. } => holdings.virtual_mac.as_ref() != Some(virtual_mac),
             Work::Keep(needed) => {
@@ -138,6 +147,19 @@ mod tests {
         assert_eq!(first, [removed("B", "eth2", true)]);
         later.push(removed("B", "eth2", true));
         assert_eq!(later.before_adding(&name("B"), &holdings("eth2")), []);
+        assert_eq!(later.pop(), None);
+    }
+
+    #[test]
+    fn a_device_that_a_leaving_router_hands_on_is_not_taken_away() {
+        let mut later = Later::default();
+        later.push(removed("A", "eth1", true));
+        later.push(removed("B", "eth1", false));
+        assert_eq!(later.before_adding(&name("B"), &holdings("eth1")), []);
+        let Some(Work::Removed { router, holdings, .. }) = later.pop() else {
+            panic!("the rest of it is still to be done");
+        };
+        assert_eq!((router, holdings.virtual_mac), (name("A"), None));
         assert_eq!(later.pop(), None);
     }
 

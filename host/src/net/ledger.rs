@@ -20,12 +20,25 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entries {
-    /// Kernel settings, by their place below /proc/sys: before us, and ours.
-    settings: BTreeMap<String, (i64, i64)>,
+    /// Kernel settings, by their place below /proc/sys.
+    settings: BTreeMap<String, Borrowed>,
     /// Devices that we made, and the interface below each.
     devices: BTreeMap<IfName, IfName>,
     /// Packet filter tables that we made.
     filters: BTreeSet<String>,
+}
+
+/// A setting that we have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Borrowed {
+    /// What was there before us.
+    pub(crate) before: i64,
+    /// What we have set.
+    pub(crate) ours: i64,
+    /// Index of its interface, which may be renamed; earlier versions did not write it.
+    #[serde(default)]
+    pub(crate) index: Option<u32>,
 }
 
 impl Ledger {
@@ -43,27 +56,34 @@ impl Ledger {
         Self { path, entries }
     }
 
-    /// A setting is about to be changed. The first value is what will be put back.
-    pub(crate) fn borrow(&mut self, key: &str, before: i64, ours: i64) {
+    /// A setting is about to be changed. The first value of an interface is what will be put back.
+    pub(crate) fn borrow(&mut self, key: &str, borrowed: Borrowed) {
         let change = |entries: &mut Entries| {
-            let entry = entries.settings.entry(key.to_owned()).or_insert((before, ours));
-            entry.1 = ours;
+            let entry = entries.settings.entry(key.to_owned()).or_insert(borrowed);
+            let same = entry.index.is_none() || entry.index == borrowed.index;
+            let before = if same { entry.before } else { borrowed.before };
+            *entry = Borrowed { before, ..borrowed };
         };
         self.change(change);
     }
 
-    /// Has the settings that `which` is true for put back (key, value before, our value), and forgets those that are.
+    /// What is known of a setting.
+    pub(crate) fn borrowed(&self, key: &str) -> Option<&Borrowed> {
+        self.entries.settings.get(key)
+    }
+
+    /// Has the settings that `which` is true for put back, and forgets those that are.
     pub(crate) fn give_back(
         &mut self,
         which: impl Fn(&str) -> bool,
-        put_back: impl Fn(&str, i64, i64) -> io::Result<()>,
+        put_back: impl Fn(&str, &Borrowed) -> io::Result<()>,
     ) {
         self.change(|entries| {
-            entries.settings.retain(|key, (before, ours)| {
+            entries.settings.retain(|key, borrowed| {
                 if !which(key) {
                     return true;
                 }
-                let result = put_back(key, *before, *ours);
+                let result = put_back(key, borrowed);
                 if let Err(error) = &result {
                     tracing::debug!("/proc/sys/{key}: {error}; it is tried again later");
                 }
@@ -154,33 +174,61 @@ mod tests {
         path
     }
 
+    fn lent(before: i64, ours: i64, index: u32) -> Borrowed {
+        Borrowed {
+            before,
+            ours,
+            index: Some(index),
+        }
+    }
+
     #[test]
     fn the_next_life_knows_what_the_last_one_borrowed_and_the_first_value_counts() {
         let folder = folder("lives");
         let device: IfName = "v4.51.eth1".parse().unwrap();
         let mut ledger = Ledger::open(&folder);
-        ledger.borrow("net/ipv4/conf/eth1/arp_ignore", 0, 1);
+        ledger.borrow("net/ipv4/conf/eth1/arp_ignore", lent(0, 1, 7));
         ledger.add_device(&device, &"eth1".parse().unwrap());
         ledger.add_filter("standfast-VI_1");
         let mut ledger = Ledger::open(&folder);
-        ledger.borrow("net/ipv4/conf/eth1/arp_ignore", 1, 2);
+        ledger.borrow("net/ipv4/conf/eth1/arp_ignore", lent(1, 2, 7));
         assert_eq!(ledger.devices().len(), 1);
         let key = "net/ipv4/conf/eth1/arp_ignore";
         let of_eth1 = |key: &str| key.contains("/eth1/");
-        ledger.give_back(of_eth1, |_, _, _| Err(io::ErrorKind::PermissionDenied.into()));
+        ledger.give_back(of_eth1, |_, _| Err(io::ErrorKind::PermissionDenied.into()));
         let mut back = Vec::new();
         let noted = RefCell::new(&mut back);
         let mut ledger = Ledger::open(&folder);
-        ledger.give_back(of_eth1, |key, before, ours| {
-            noted.borrow_mut().push((key.to_owned(), before, ours));
+        ledger.give_back(of_eth1, |key, borrowed| {
+            noted.borrow_mut().push((key.to_owned(), *borrowed));
             Ok(())
         });
-        assert_eq!(back, [(key.to_owned(), 0, 2)], "what failed was not forgotten");
-        ledger.give_back(of_eth1, |_, _, _| panic!("it is back"));
+        assert_eq!(
+            back,
+            [(key.to_owned(), lent(0, 2, 7))],
+            "what failed was not forgotten"
+        );
+        ledger.give_back(of_eth1, |_, _| panic!("it is back"));
         ledger.forget_device(&device);
         assert!(Ledger::open(&folder).filters().contains("standfast-VI_1"));
         ledger.forget_filter("standfast-VI_1");
         assert!(!folder.join("borrowed.json").exists());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_read_and_another_interface_of_the_name_begins_anew() {
+        let folder = folder("earlier");
+        let text = r#"{"settings": {"net/a": [0, 1], "net/b": [5, 6]}, "devices": {}, "filters": []}"#;
+        fs::write(folder.join("borrowed.json"), text).unwrap();
+        let mut ledger = Ledger::open(&folder);
+        assert_eq!(ledger.borrowed("net/a").unwrap().index, None);
+        ledger.borrow("net/a", lent(1, 2, 7));
+        assert_eq!(ledger.borrowed("net/a"), Some(&lent(0, 2, 7)));
+        ledger.borrow("net/a", lent(3, 2, 8));
+        let ledger = Ledger::open(&folder);
+        assert_eq!(ledger.borrowed("net/a"), Some(&lent(3, 2, 8)));
+        assert_eq!(ledger.borrowed("net/b").map(|of_b| of_b.before), Some(5));
         fs::remove_dir_all(folder).unwrap();
     }
 

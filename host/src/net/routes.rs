@@ -1,17 +1,18 @@
 //! Virtual routes as requests to the kernel.
 
+use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{
-    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::libc;
-use standfast_core::config::route::{RouteKind, VirtualRoute};
-use standfast_core::config::virtual_address::Scope;
+use standfast_core::config::route::VirtualRoute;
 use standfast_core::ids::Family;
 
+use crate::net::route_entry::{Entry, kind, scope};
 use crate::net::route_message::OURS;
 use crate::net::route_socket::{Request, RouteSocket};
 
@@ -25,64 +26,59 @@ pub(crate) fn add(index: Option<u32>, route: &VirtualRoute) -> Request {
     }
 }
 
-/// Routes are in the places of these, or it is these: whether they are ours.
+/// Routes are in the places of these, each with its interface. One of ours that leads elsewhere is of an earlier
+/// configuration, and gives way.
 ///
 /// # Errors
-/// One is not, with the mend; or netlink failed.
-pub(crate) fn require_ours(routes: &[&VirtualRoute]) -> Result<(), String> {
+/// One is not ours, with the mend; or the kernel refused. What could be done was done.
+pub(crate) fn replace_ours(
+    kernel: &mut RouteSocket,
+    routes: &[(Option<u32>, &VirtualRoute)],
+) -> Result<(), String> {
+    let mut first = Ok(());
     for of in [Family::V4, Family::V6] {
-        let routes: Vec<_> = routes.iter().filter(|route| route.family == of).collect();
+        let routes: Vec<_> = routes.iter().filter(|(_, route)| route.family == of).collect();
         if routes.is_empty() {
             continue;
         }
-        let mut message = RouteMessage::default();
-        message.header.address_family = family(of);
-        message.header.kind = RouteType::Unspec;
-        message.header.protocol = RouteProtocol::Other(OURS);
-        let entries = RouteSocket::open()
-            .and_then(|kernel| kernel.dump(RouteNetlinkMessage::GetRoute(message)))
-            .map_err(|error| format!("routes: netlink: {error}"))?;
-        let foreign = |route: &&&VirtualRoute| !entries.iter().any(|(_, body)| is_ours(body, route));
-        if let Some(route) = routes.into_iter().find(foreign) {
-            let shown = shown(route);
-            return Err(format!(
-                "another route to {shown} is there: give it a `metric=` or a `table=`"
-            ));
+        let entries = ours(of).map_err(|error| format!("routes: netlink: {error}"))?;
+        let mut requests = Vec::new();
+        for (index, route) in routes {
+            let Some(there) = entries.iter().find(|entry| entry.is_ours(route)) else {
+                first = first.and_then(|()| Err(foreign(route)));
+                continue;
+            };
+            if !there.leads_as(*index, route) {
+                requests.push(there.removal(format!("route {}", shown(route))));
+                // Whatever is in its place after that is not ours.
+                requests.push(Request {
+                    fine: &[],
+                    ..add(*index, route)
+                });
+            }
         }
+        let result = kernel.perform(&requests).map_err(|error| error.to_string());
+        first = first.and(result);
     }
-    Ok(())
+    first
 }
 
-/// Whether an entry of the kernel's tables is ours, in the place where this route belongs.
-fn is_ours(body: &[u8], route: &VirtualRoute) -> bool {
-    let (Ok(header), Some(rest)) = (RouteHeader::parse(body), body.get(RTMSG..)) else {
-        return false;
-    };
-    let (mut destination, mut table, mut metric) = (None, u32::from(header.table), None);
-    for attribute in NlasIterator::new(rest).map_while(Result::ok) {
-        let value = attribute.value();
-        let number = || value.try_into().ok().map(u32::from_ne_bytes);
-        match attribute.kind() {
-            libc::RTA_DST => destination = address(value),
-            libc::RTA_TABLE => table = number().unwrap_or(table),
-            libc::RTA_PRIORITY => metric = number(),
-            _ => {}
-        }
-    }
-    let (wanted, prefix) = route.destination;
-    // IPv6 routes without a metric are given 1024.
-    let unsaid = if route.family == Family::V6 { 1024 } else { 0 };
-    header.protocol == RouteProtocol::Other(OURS)
-        && header.destination_prefix_length == prefix
-        && destination.map_or(prefix == 0, |there| there == wanted)
-        && table == route.table
-        && metric.unwrap_or(0) == route.metric.filter(|metric| *metric > 0).unwrap_or(unsaid)
+/// All routes of ours that are there.
+fn ours(of: Family) -> io::Result<Vec<Entry>> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(of);
+    message.header.kind = RouteType::Unspec;
+    message.header.protocol = RouteProtocol::Other(OURS);
+    let entries = RouteSocket::open()?.dump(RouteNetlinkMessage::GetRoute(message))?;
+    Ok(entries
+        .iter()
+        .filter_map(|(_, body)| Entry::parse(body))
+        .collect())
 }
 
-fn address(value: &[u8]) -> Option<IpAddr> {
-    let v4 = || Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?));
-    let v6 = || Some(IpAddr::from(<[u8; 16]>::try_from(value).ok()?));
-    v4().or_else(v6)
+fn foreign(route: &VirtualRoute) -> String {
+    let shown = shown(route);
+    format!("another route to {shown} is there: give it a `metric=` or a `table=`")
 }
 
 /// Removes it. One that is not there is fine, and so is an interface that is gone: they went together.
@@ -104,17 +100,8 @@ fn message(index: Option<u32>, route: &VirtualRoute) -> RouteMessage {
     header.table = small_table(route.table);
     // `ip route show proto 112` lists them: the number of VRRP, as on addresses.
     header.protocol = RouteProtocol::Other(OURS);
-    header.scope = match route.scope {
-        Scope::Global => RouteScope::Universe,
-        Scope::Link => RouteScope::Link,
-        Scope::Host => RouteScope::Host,
-    };
-    header.kind = match route.kind {
-        RouteKind::Unicast => RouteType::Unicast,
-        RouteKind::Blackhole => RouteType::BlackHole,
-        RouteKind::Unreachable => RouteType::Unreachable,
-        RouteKind::Prohibit => RouteType::Prohibit,
-    };
+    header.scope = scope(route);
+    header.kind = kind(route);
     if route.onlink {
         header.flags = RouteFlags::Onlink;
     }
@@ -130,7 +117,9 @@ fn message(index: Option<u32>, route: &VirtualRoute) -> RouteMessage {
             .source
             .map(|source| RouteAttribute::PrefSource(source.into())),
     );
-    attributes.extend(route.metric.map(RouteAttribute::Priority));
+    // A removal that does not say it would take one with another metric.
+    let metric = Some(route.metric_in_kernel()).filter(|metric| *metric > 0);
+    attributes.extend(metric.map(RouteAttribute::Priority));
     message
 }
 
@@ -156,11 +145,11 @@ fn shown(route: &VirtualRoute) -> String {
     }
 }
 
-/// `struct rtmsg` of linux/rtnetlink.h; the libc crate has none.
-const RTMSG: usize = 12;
-
 #[cfg(test)]
 mod tests {
+    use standfast_core::config::route::RouteKind;
+    use standfast_core::config::virtual_address::Scope;
+
     use super::*;
 
     fn route() -> VirtualRoute {
@@ -198,34 +187,25 @@ mod tests {
         );
     }
 
-    /// A message body of the kernel: 10.9.0.0/16 in table 1000, metric 50.
-    fn entry(protocol: u8, metric: u32) -> Vec<u8> {
-        let mut body = vec![2, 16, 0, 0, 0, protocol, 0, 1, 0, 0, 0, 0];
-        for (kind, value) in [
-            (libc::RTA_DST, [10, 9, 0, 0]),
-            (libc::RTA_TABLE, 1000_u32.to_ne_bytes()),
-            (libc::RTA_PRIORITY, metric.to_ne_bytes()),
-        ] {
-            body.extend(8_u16.to_ne_bytes());
-            body.extend(kind.to_ne_bytes());
-            body.extend(value);
-        }
-        body
+    #[test]
+    fn what_is_in_the_place_of_a_route_and_not_ours_is_told() {
+        let mut kernel = RouteSocket::open().unwrap();
+        let told = replace_ours(&mut kernel, &[(None, &route())]).unwrap_err();
+        assert!(told.contains("another route to 10.9.0.0/16"), "{told}");
+        replace_ours(&mut kernel, &[]).unwrap();
     }
 
     #[test]
-    fn a_route_in_the_same_place_is_ours_by_its_protocol() {
-        assert!(is_ours(&entry(OURS, 50), &route()));
-        assert!(!is_ours(&entry(4, 50), &route()), "static");
-        assert!(!is_ours(&entry(OURS, 51), &route()), "another metric");
-        let mut elsewhere = route();
-        elsewhere.table = 254;
-        assert!(!is_ours(&entry(OURS, 50), &elsewhere));
-        assert!(
-            require_ours(&[&route()])
-                .unwrap_err()
-                .contains("another route to 10.9.0.0/16")
-        );
+    fn an_ipv6_route_names_the_metric_that_the_kernel_would_choose() {
+        let mut route = route();
+        let six = |text: &str| text.parse::<IpAddr>().unwrap();
+        route.family = Family::V6;
+        route.destination = (six("2001:db8:9::"), 48);
+        (route.via, route.metric) = (Some(six("2001:db8::9")), None);
+        let RouteNetlinkMessage::DelRoute(message) = remove(Some(3), &route).message else {
+            panic!("it is a removal");
+        };
+        assert!(message.attributes.contains(&RouteAttribute::Priority(1024)));
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+use nix::net::if_::if_indextoname;
 use standfast_core::ids::IfName;
 
-use crate::net::ledger::Ledger;
+use crate::net::ledger::{Borrowed, Ledger};
 
 /// How a setting is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +65,13 @@ pub(crate) fn set_all(settings: &[(&str, Wish)], device: &IfName) -> Result<(), 
     first
 }
 
-/// As `set_all`, and the ledger keeps what was there before.
+/// As `set_all`, for the interface that has this index now, and the ledger keeps what was there before.
 ///
 /// # Errors
 /// As `set_all`.
 pub(crate) fn borrow_all(
     settings: &[(&str, Wish)],
-    device: &IfName,
+    (device, index): (&IfName, u32),
     ledger: &mut Ledger,
 ) -> Result<(), String> {
     let mut first = Ok(());
@@ -78,7 +80,17 @@ pub(crate) fn borrow_all(
         match missing(&key, *wish) {
             // Written down before it is changed: we may die in between.
             Ok(Some((before, ours))) => {
-                ledger.borrow(&key, before, ours);
+                let borrowed = Borrowed {
+                    before,
+                    ours,
+                    index: Some(index),
+                };
+                let known = ledger.borrowed(&key).and_then(|known| known.index);
+                if known.is_some_and(|known| known != index) {
+                    // Of the interface that had this name before.
+                    ledger.give_back(|of| of == key, put_back);
+                }
+                ledger.borrow(&key, borrowed);
                 let result = write(&key, ours).map_err(|error| told(&key, &error));
                 first = first.and(result);
             }
@@ -93,11 +105,14 @@ pub(crate) fn borrow_all(
 ///
 /// # Errors
 /// The kernel refused.
-pub(crate) fn put_back(key: &str, before: i64, ours: i64) -> io::Result<()> {
-    let result = match read(key) {
-        Ok(now) if now == ours => write(key, before),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error),
+pub(crate) fn put_back(key: &str, borrowed: &Borrowed) -> io::Result<()> {
+    let result = match key_now(key, borrowed.index)? {
+        None => Ok(()),
+        Some(key) => match read(&key) {
+            Ok(now) if now == borrowed.ours => write(&key, borrowed.before),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        },
     };
     match result {
         // Neither there, nor a setting that we would have changed.
@@ -111,6 +126,25 @@ pub(crate) fn put_back(key: &str, before: i64, ours: i64) -> io::Result<()> {
         }
         result => result,
     }
+}
+
+/// Where the setting is now: its interface may be renamed, and another one may have its name. `None`: it is gone.
+fn key_now(key: &str, index: Option<u32>) -> io::Result<Option<String>> {
+    let Some(index) = index else {
+        return Ok(Some(key.to_owned()));
+    };
+    let name = if_indextoname(index)?.to_string_lossy().into_owned();
+    if name.is_empty() {
+        // nix 0.31 takes the null pointer of a failure for a name.
+        let errno = Errno::last();
+        let gone = errno == Errno::ENXIO || errno == Errno::ENODEV;
+        return if gone { Ok(None) } else { Err(errno.into()) };
+    }
+    let mut parts: Vec<&str> = key.split('/').collect();
+    if let Some(device) = parts.get_mut(DEVICE) {
+        *device = &name;
+    }
+    Ok(Some(parts.join("/")))
 }
 
 fn set(key: &str, wish: Wish) -> Result<(), String> {
@@ -157,9 +191,21 @@ fn told(key: &str, error: &io::Error) -> String {
     format!("/proc/sys/{key}: {error}")
 }
 
+/// Part of a key that names the interface.
+const DEVICE: usize = 3;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_is_where_its_interface_is_now() {
+        let written = "net/ipv4/conf/eth9/arp_ignore";
+        let now = |index| key_now(written, index).unwrap();
+        assert_eq!(now(Some(1)), Some("net/ipv4/conf/lo/arp_ignore".into()));
+        assert_eq!(now(None), Some(written.into()));
+        assert_eq!(now(Some(i32::MAX.unsigned_abs())), None);
+    }
 
     #[test]
     fn a_device_with_dots_in_its_name_is_one_part_of_the_path() {

@@ -64,7 +64,7 @@ pub(crate) fn ensure(
     let settings = [
         sysctl::set_all(sysctl::VIRTUAL, &wanted.device),
         sysctl::set_all(&[(sysctl::DISABLE_IPV6, disabled)], &wanted.device),
-        sysctl::borrow_all(sysctl::BELOW, &wanted.parent, ledger),
+        sysctl::borrow_all(sysctl::BELOW, (&wanted.parent, below.index), ledger),
     ];
     Ok(Ensured {
         device: Some(device),

@@ -34,6 +34,17 @@ pub struct VirtualRoute {
     pub onlink: bool,
 }
 
+impl VirtualRoute {
+    /// The metric that the kernel gives it; in IPv6 there is none without one.
+    pub fn metric_in_kernel(&self) -> u32 {
+        let unsaid = match self.family {
+            Family::V4 => 0,
+            Family::V6 => 1024,
+        };
+        self.metric.unwrap_or(unsaid)
+    }
+}
+
 /// What a route does with packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RouteKind {
@@ -77,7 +88,7 @@ pub(crate) fn routes(node: Node<'_>, home: Home<'_>, scene: &mut Scene<'_>) -> O
         let route = route(line, home);
         if let Some(route) = &route {
             let (address, prefix) = route.destination;
-            let key = (address, prefix, route.table, route.metric);
+            let key = (address, prefix, route.table, route.metric_in_kernel());
             let what = || format!("a route to {address}/{prefix} is written already");
             let help = "give one of them another `metric=` or `table=`";
             scene.routes.claim(line.faults, key, line.span(), what, help);
@@ -93,19 +104,11 @@ pub(crate) fn rules(node: Node<'_>, home: Home<'_>, scene: &mut Scene<'_>) -> Op
     let mut rules = Vec::new();
     for line in node.children("virtual-rule").take(MOST) {
         let rule = rule(line, home);
-        if let Some(rule) = rule.clone() {
-            let VirtualRule { family, from, to, .. } = rule;
-            let VirtualRule {
-                mark,
-                table,
-                priority,
-                ..
-            } = rule;
-            let key = (family, from, to, rule.input, rule.output, mark, table, priority);
-            let what = || "this rule is written already".into();
-            scene
-                .rules
-                .claim(line.faults, key, line.span(), what, "write it once");
+        if let Some(VirtualRule { family, priority, .. }) = rule {
+            let what = || format!("a rule of priority {priority} is written already");
+            let help = "give each its own, so that one is not removed for the other";
+            let key = (family, priority);
+            scene.rules.claim(line.faults, key, line.span(), what, help);
         }
         rules.push(rule);
     }

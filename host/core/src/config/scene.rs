@@ -16,21 +16,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) addresses: Claims<(IpAddr, Option<IfName>)>,
     pub(crate) identities: Claims<(IfName, Family, Vrid)>,
     /// Destination, table and metric of each route.
-    pub(crate) routes: Claims<(IpAddr, u8, u32, Option<u32>)>,
-    pub(crate) rules: Claims<RuleKey>,
+    pub(crate) routes: Claims<(IpAddr, u8, u32, u32)>,
+    /// Priority of each rule: the kernel takes a selector that a removal does not name for any.
+    pub(crate) rules: Claims<(Family, u32)>,
 }
-
-/// All that tells a rule from others: family, from, to, iif, oif, fwmark, table and priority.
-pub(crate) type RuleKey = (
-    Family,
-    Option<(IpAddr, u8)>,
-    Option<(IpAddr, u8)>,
-    Option<IfName>,
-    Option<IfName>,
-    Option<u32>,
-    u32,
-    u32,
-);
 
 /// What the lines of one `vrrp` block must know of it; `None` for what is at fault.
 #[derive(Clone, Copy)]
