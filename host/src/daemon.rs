@@ -24,6 +24,7 @@ use crate::daemon::reload::Reread;
 use crate::effects::{Hands, tell_answers};
 use crate::journal::Journal;
 use crate::net::keeper::{Job, Keeper};
+use crate::net::leftovers;
 use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
@@ -97,6 +98,12 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     start::check_plugins(&config)?;
     start::check_filter(&config)?;
     let program = start::find_worker(options.worker.clone())?;
+    // Ahead of the links, so that nobody is told of it.
+    match leftovers::remove() {
+        Ok(0) => {}
+        Ok(gone) => tracing::info!("{gone} addresses, routes and rules of an earlier life were removed"),
+        Err(error) => tracing::warn!("what an earlier life left may still be there: netlink: {error}"),
+    }
     let links = Links::open(config.interfaces())
         .await
         .map_err(|e| start::open_failure("netlink", &e))?;
