@@ -14,7 +14,7 @@ use crate::alarm::now;
 use crate::daemon::Daemon;
 use crate::net::holdings::Needed;
 use crate::net::keeper::Job;
-use crate::net::links::LinkState;
+use crate::net::link_table::LinkState;
 
 /// The engine hears what time it is at least this often.
 const TELL_TIME: Duration = Duration::from_secs(10);
