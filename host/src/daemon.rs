@@ -228,6 +228,7 @@ impl Daemon {
                     self.watch_missing_folders();
                     self.tell_time();
                     self.listen_again();
+                    self.look_at_links_again();
                 }
             }
             // Late is not now: what has queued is read before any deadline is acted on (S10).

@@ -46,6 +46,13 @@ impl Daemon {
         }
     }
 
+    /// News of links may have been lost, and asking for all of them may have failed.
+    pub(super) fn look_at_links_again(&mut self) {
+        if let Err(error) = self.hands.links.ask_again() {
+            tracing::warn!("netlink: {error}; the links are asked for again in a second");
+        }
+    }
+
     pub(super) fn on_links(&mut self, changes: std::io::Result<Vec<(IfName, Option<LinkState>)>>) {
         let changes = match changes {
             Ok(changes) => changes,

@@ -31,6 +31,8 @@ pub(crate) struct Links {
     dump: Option<Dump>,
     /// The table has changed since it was last compared with what was told.
     dirty: bool,
+    /// News were lost: the table counts again when a whole new one has come.
+    lost: bool,
     reported: BTreeMap<IfName, Option<LinkState>>,
     buffer: Vec<u8>,
 }
@@ -74,6 +76,7 @@ impl Links {
             table: LinkTable::default(),
             dump: None,
             dirty: false,
+            lost: true,
             reported: BTreeMap::new(),
             buffer: vec![0; DATAGRAM],
         };
@@ -114,7 +117,7 @@ impl Links {
     /// nothing.
     ///
     /// # Errors
-    /// Netlink failed; the next call asks for everything anew.
+    /// Netlink failed; `ask_again` asks for everything anew.
     pub(crate) async fn changed(&mut self) -> io::Result<Vec<(IfName, Option<LinkState>)>> {
         loop {
             self.read_some()?;
@@ -176,8 +179,20 @@ impl Links {
         }
     }
 
+    /// Asks for everything anew if news were lost and that could not be asked for, or was refused.
+    ///
+    /// # Errors
+    /// Netlink failed; it may be tried again.
+    pub(crate) fn ask_again(&mut self) -> io::Result<()> {
+        if self.lost && self.dump.is_none() {
+            self.start_dump(1)?;
+        }
+        Ok(())
+    }
+
     /// A news was lost. A dump on its way goes on to its end first: the kernel runs one at a time.
     fn start_over(&mut self) -> io::Result<()> {
+        self.lost = true;
         match &mut self.dump {
             Some(dump) => {
                 dump.stale = true;
@@ -225,6 +240,7 @@ impl Links {
             Stage::Addresses => {
                 self.table = dump.table;
                 self.dirty = true;
+                self.lost = false;
             }
         }
         Ok(())
@@ -273,7 +289,48 @@ const fn group(number: libc::c_uint) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn answer(links: &Links, result: Result<(), i32>) -> RouteMessage {
+        RouteMessage {
+            port: links.port,
+            sequence: links.sequence,
+            interrupted: false,
+            fact: Fact::Done(result),
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_was_lost_and_refused_is_asked_for_again_until_it_has_come() {
+        let lo: IfName = "lo".parse().unwrap();
+        let mut links = Links::open([lo.clone()]).await.unwrap();
+        let told = links.snapshot(&lo).unwrap();
+        assert_eq!(told.index, 1);
+        links.take(link_gone(1)).unwrap();
+        assert_eq!(links.differences(), [(lo.clone(), None)]);
+        links.start_over().unwrap();
+        for attempt in 1..=DUMP_TRIES {
+            let refused = links.take(answer(&links, Err(libc::EBUSY)));
+            assert_eq!(refused.is_err(), attempt == DUMP_TRIES);
+        }
+        assert!(links.lost && links.dump.is_none());
+        let limit = Duration::from_secs(5);
+        let again = async {
+            loop {
+                // The kernel may still be answering what has been given up.
+                links.ask_again().unwrap();
+                let soon = Duration::from_millis(20);
+                if let Ok(Ok(changes)) = tokio::time::timeout(soon, links.changed()).await {
+                    break changes;
+                }
+            }
+        };
+        let changes = tokio::time::timeout(limit, again).await.unwrap();
+        assert_eq!(changes, [(lo, Some(told))]);
+        assert!(!links.lost);
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn nothing_is_compared_while_nothing_has_come() {
