@@ -14,11 +14,11 @@ use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
 use standfast_core::ids::IfName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use crate::alarm::{Alarm, now};
-use crate::control::server::{Asked, listen};
+use crate::control::server::{Asked, Told, listen};
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
 use crate::effects::{Hands, tell_answers};
@@ -73,6 +73,8 @@ struct Daemon {
     /// Results of reading the configuration again, from the thread that may touch the disk.
     reloads: mpsc::Receiver<Reread>,
     reload_done: mpsc::Sender<Reread>,
+    /// Operators who wait for a reading of the configuration, by its number.
+    reload_askers: BTreeMap<u64, oneshot::Sender<Told>>,
     next_ticket: u64,
     /// The last reading of the configuration that was begun, and the last that was taken.
     reads: (u64, u64),
@@ -157,6 +159,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         service_events,
         reloads,
         reload_done,
+        reload_askers: BTreeMap::new(),
         next_ticket: 0,
         reads: (0, 0),
         looks,
