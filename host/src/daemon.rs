@@ -1,6 +1,7 @@
 //! The loop: wait, feed the engine, carry out its commands, set the alarm. Nothing here waits for anything else.
 
 pub(crate) mod network;
+mod plugins;
 mod reload;
 mod requests;
 
@@ -33,7 +34,7 @@ use crate::sockets::Sockets;
 use crate::status_code::{Code, Failure};
 use crate::supervisor::Supervisor;
 use crate::systemd::Systemd;
-use crate::watch::{Change, Watch};
+use crate::watch::Watch;
 use crate::worker::Worker;
 use crate::{keys, orphans, plugin_files, process, realtime, start, systemd};
 
@@ -79,6 +80,8 @@ struct Daemon {
     /// The last reading of the configuration that was begun, and the last that was taken.
     reads: (u64, u64),
     looks: Sender<Look>,
+    /// Plugin folders that were missing and are there now.
+    appeared: mpsc::Receiver<PathBuf>,
     systemd: Systemd,
     leaving: bool,
     /// Index of each interface when it was last heard of.
@@ -128,7 +131,8 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     }
     let (reload_done, reloads) = mpsc::channel(4);
     let (service_sender, service_events) = mpsc::channel(EVENTS);
-    let looks = plugin_files::start(event_sender.clone()).map_err(runtime)?;
+    let (appeared_sender, appeared) = mpsc::channel(EVENTS);
+    let looks = plugin_files::start(event_sender.clone(), appeared_sender).map_err(runtime)?;
     let systemd = Systemd::start().map_err(runtime)?;
     let hands = Hands {
         sockets,
@@ -163,13 +167,14 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         next_ticket: 0,
         reads: (0, 0),
         looks,
+        appeared,
         systemd,
         leaving: false,
         pause: None,
         indices,
         told_time: None,
     };
-    daemon.warn_of_missing_folders();
+    daemon.await_missing_folders();
     daemon.tell_time();
     daemon.tell_links();
     daemon.look_at_plugins(None);
@@ -208,18 +213,8 @@ impl Daemon {
                 Some(event) = self.events.recv() => self.engine.handle(event, now()),
                 Some(event) = self.service_events.recv() => self.engine.handle(event, now()),
                 changes = self.hands.links.changed() => self.on_links(changes),
-                changed = self.watch.changed() => match changed {
-                    Ok(Change::Written(path) | Change::Removed(path)) => self.look_at_plugins(Some(path)),
-                    Ok(Change::FolderLost(folder)) => {
-                        tracing::warn!(folder = %folder.display(), "plugin folder is gone");
-                        self.look_at_plugins(None);
-                    }
-                    Ok(Change::Rescan) => self.look_at_plugins(None),
-                    Err(error) => {
-                        tracing::warn!("plugin folders are not watched any more: {error}");
-                        self.watch = Watch::new([]).map_err(runtime)?;
-                    }
-                },
+                changed = self.watch.changed() => self.on_plugin_change(changed).map_err(runtime)?,
+                Some(folder) = self.appeared.recv() => self.on_folder(&folder),
                 Some(asked) = asked.recv() => self.on_request(asked),
                 Some(reread) = self.reloads.recv() => self.on_reload(reread),
                 _ = signals.terminate.recv() => self.leave(),
@@ -228,7 +223,6 @@ impl Daemon {
                 () = tick(watchdog.as_mut()) => self.systemd.alive(),
                 _ = status_line.tick() => {
                     self.systemd.status(&self.engine.status(now()));
-                    self.watch_missing_folders();
                     self.tell_time();
                     self.listen_again();
                     self.look_at_links_again();
@@ -302,32 +296,6 @@ impl Daemon {
             more |= room == 0;
         }
         more
-    }
-
-    fn warn_of_missing_folders(&self) {
-        for folder in self.watch.missing() {
-            tracing::info!(folder = %folder.display(), "plugin folder does not exist; it is not watched");
-        }
-    }
-
-    /// Has another thread look plugin files up: the one that may have changed, or all.
-    fn look_at_plugins(&self, changed: Option<PathBuf>) {
-        // The thread ends with the daemon only.
-        let _ = self.looks.send(Look {
-            config: self.config.clone(),
-            changed,
-        });
-    }
-
-    /// A folder that is there now is watched again, and looked at.
-    fn watch_missing_folders(&mut self) {
-        if self.watch.missing().iter().any(|folder| folder.is_dir())
-            && let Ok(watch) = Watch::new(self.config.plugin_dirs.iter().map(PathBuf::as_path))
-        {
-            tracing::info!("a plugin folder has appeared; it is watched");
-            self.watch = watch;
-            self.look_at_plugins(None);
-        }
     }
 
     /// Asked again, it hurries: each further signal is the next rung of stopping the services.

@@ -84,7 +84,7 @@ impl Daemon {
             return Err(failure.message);
         }
         self.watch = watch;
-        self.warn_of_missing_folders();
+        self.await_missing_folders();
         self.hands.virtual_macs.extend(virtual_macs(&config));
         self.config = config.clone();
         self.engine.handle(Event::Reload(Box::new(config)), now());
