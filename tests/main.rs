@@ -85,6 +85,7 @@ const TESTS: &[Test] = tests![
     around::routes_of_an_earlier_life_give_way,
     around::renamed_interface_keeps_nothing_of_ours,
     around::startup_delay_holds_back_the_election,
+    around::nothing_stays_of_a_killed_daemon_with_another_file,
     hmac::equal_keys_make_one_master_and_none_is_rejected,
     hmac::keys_are_rolled_out_without_a_second_master,
     malformed::every_malformed_advert_moves_a_counter_and_nothing_else,

@@ -1,6 +1,7 @@
 //! The loop: wait, feed the engine, carry out its commands, set the alarm. Nothing here waits for anything else.
 
 pub(crate) mod network;
+mod plugins;
 mod reload;
 mod requests;
 
@@ -14,17 +15,18 @@ use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
 use standfast_core::ids::IfName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use crate::alarm::{Alarm, now};
-use crate::control::server::{Asked, listen};
+use crate::control::server::{Asked, Told, listen};
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
 use crate::effects::{Hands, tell_answers};
 use crate::journal::Journal;
 use crate::net::jobs::Job;
 use crate::net::keeper::Keeper;
+use crate::net::leftovers;
 use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
@@ -33,7 +35,7 @@ use crate::sockets::Sockets;
 use crate::status_code::{Code, Failure};
 use crate::supervisor::Supervisor;
 use crate::systemd::Systemd;
-use crate::watch::{Change, Watch};
+use crate::watch::Watch;
 use crate::worker::Worker;
 use crate::{keys, orphans, plugin_files, process, realtime, start, systemd};
 
@@ -73,10 +75,14 @@ struct Daemon {
     /// Results of reading the configuration again, from the thread that may touch the disk.
     reloads: mpsc::Receiver<Reread>,
     reload_done: mpsc::Sender<Reread>,
+    /// Operators who wait for a reading of the configuration, by its number.
+    reload_askers: BTreeMap<u64, oneshot::Sender<Told>>,
     next_ticket: u64,
     /// The last reading of the configuration that was begun, and the last that was taken.
     reads: (u64, u64),
     looks: Sender<Look>,
+    /// Plugin folders that were missing and are there now.
+    appeared: mpsc::Receiver<PathBuf>,
     systemd: Systemd,
     leaving: bool,
     /// Index of each interface when it was last heard of.
@@ -98,6 +104,12 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     start::check_plugins(&config)?;
     start::check_filter(&config)?;
     let program = start::find_worker(options.worker.clone())?;
+    // Ahead of the links, so that nobody is told of it.
+    match leftovers::remove() {
+        Ok(0) => {}
+        Ok(gone) => tracing::info!("{gone} addresses, routes and rules of an earlier life were removed"),
+        Err(error) => tracing::warn!("what an earlier life left may still be there: netlink: {error}"),
+    }
     let links = Links::open(config.interfaces())
         .await
         .map_err(|e| start::open_failure("netlink", &e))?;
@@ -120,7 +132,8 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     }
     let (reload_done, reloads) = mpsc::channel(4);
     let (service_sender, service_events) = mpsc::channel(EVENTS);
-    let looks = plugin_files::start(event_sender.clone()).map_err(runtime)?;
+    let (appeared_sender, appeared) = mpsc::channel(EVENTS);
+    let looks = plugin_files::start(event_sender.clone(), appeared_sender).map_err(runtime)?;
     let systemd = Systemd::start().map_err(runtime)?;
     let hands = Hands {
         sockets,
@@ -151,16 +164,18 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         service_events,
         reloads,
         reload_done,
+        reload_askers: BTreeMap::new(),
         next_ticket: 0,
         reads: (0, 0),
         looks,
+        appeared,
         systemd,
         leaving: false,
         pause: None,
         indices,
         told_time: None,
     };
-    daemon.warn_of_missing_folders();
+    daemon.await_missing_folders();
     daemon.tell_time();
     daemon.tell_links();
     daemon.look_at_plugins(None);
@@ -199,18 +214,8 @@ impl Daemon {
                 Some(event) = self.events.recv() => self.engine.handle(event, now()),
                 Some(event) = self.service_events.recv() => self.engine.handle(event, now()),
                 changes = self.hands.links.changed() => self.on_links(changes),
-                changed = self.watch.changed() => match changed {
-                    Ok(Change::Written(path) | Change::Removed(path)) => self.look_at_plugins(Some(path)),
-                    Ok(Change::FolderLost(folder)) => {
-                        tracing::warn!(folder = %folder.display(), "plugin folder is gone");
-                        self.look_at_plugins(None);
-                    }
-                    Ok(Change::Rescan) => self.look_at_plugins(None),
-                    Err(error) => {
-                        tracing::warn!("plugin folders are not watched any more: {error}");
-                        self.watch = Watch::new([]).map_err(runtime)?;
-                    }
-                },
+                changed = self.watch.changed() => self.on_plugin_change(changed).map_err(runtime)?,
+                Some(folder) = self.appeared.recv() => self.on_folder(&folder),
                 Some(asked) = asked.recv() => self.on_request(asked),
                 Some(reread) = self.reloads.recv() => self.on_reload(reread),
                 _ = signals.terminate.recv() => self.leave(),
@@ -219,9 +224,9 @@ impl Daemon {
                 () = tick(watchdog.as_mut()) => self.systemd.alive(),
                 _ = status_line.tick() => {
                     self.systemd.status(&self.engine.status(now()));
-                    self.watch_missing_folders();
                     self.tell_time();
                     self.listen_again();
+                    self.look_at_links_again();
                 }
             }
             // Late is not now: what has queued is read before any deadline is acted on (S10).
@@ -292,32 +297,6 @@ impl Daemon {
             more |= room == 0;
         }
         more
-    }
-
-    fn warn_of_missing_folders(&self) {
-        for folder in self.watch.missing() {
-            tracing::info!(folder = %folder.display(), "plugin folder does not exist; it is not watched");
-        }
-    }
-
-    /// Has another thread look plugin files up: the one that may have changed, or all.
-    fn look_at_plugins(&self, changed: Option<PathBuf>) {
-        // The thread ends with the daemon only.
-        let _ = self.looks.send(Look {
-            config: self.config.clone(),
-            changed,
-        });
-    }
-
-    /// A folder that is there now is watched again, and looked at.
-    fn watch_missing_folders(&mut self) {
-        if self.watch.missing().iter().any(|folder| folder.is_dir())
-            && let Ok(watch) = Watch::new(self.config.plugin_dirs.iter().map(PathBuf::as_path))
-        {
-            tracing::info!("a plugin folder has appeared; it is watched");
-            self.watch = watch;
-            self.look_at_plugins(None);
-        }
     }
 
     /// Asked again, it hurries: each further signal is the next rung of stopping the services.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use standfast_core::config::auth::KeySource;
 use standfast_core::config::file::Config;
 
@@ -86,14 +87,21 @@ fn open(path: &Path, private: bool) -> Result<File, Fault> {
     if !about.is_file() {
         return Err(wrong(format!("{} is not a file", path.display())));
     }
-    if private && about.mode() & OTHERS != 0 {
-        let path = path.display();
-        let mode = about.mode() & 0o7777;
-        return Err(wrong(format!(
-            "{path} may be used by others (mode {mode:04o}): `chmod 600 {path}`"
-        )));
+    if private && let Some(message) = exposed(path, about.mode(), about.uid(), geteuid().as_raw()) {
+        return Err(wrong(message));
     }
     Ok(file)
+}
+
+/// Why a file is not private to us or to root; the owner may read it, and give it any mode.
+fn exposed(path: &Path, mode: u32, owner: u32, us: u32) -> Option<String> {
+    let path = path.display();
+    if owner != ROOT && owner != us {
+        return Some(format!("{path} belongs to user {owner}: `chown root {path}`"));
+    }
+    let mode = mode & 0o7777;
+    (mode & OTHERS != 0)
+        .then(|| format!("{path} may be used by others (mode {mode:04o}): `chmod 600 {path}`"))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Fault {
@@ -119,6 +127,7 @@ fn wrong(message: String) -> Fault {
 }
 
 const OTHERS: u32 = 0o077;
+const ROOT: u32 = 0;
 /// More than a key in digits; what is longer is none.
 const MOST_BYTES: u64 = 256;
 
@@ -128,6 +137,21 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_file_of_another_user_is_refused_whatever_its_mode() {
+        let path = Path::new("/etc/key");
+        assert_eq!(exposed(path, 0o100_600, 0, 0), None);
+        assert_eq!(exposed(path, 0o100_400, 1000, 1000), None);
+        assert_eq!(exposed(path, 0o100_600, 0, 1000), None);
+        let message = exposed(path, 0o100_600, 1000, 0).unwrap();
+        assert_eq!(message, "/etc/key belongs to user 1000: `chown root /etc/key`");
+        assert!(
+            exposed(path, 0o100_640, 0, 0)
+                .unwrap()
+                .contains("chmod 600 /etc/key")
+        );
+    }
 
     #[test]
     fn a_file_that_others_may_read_is_refused_without_showing_it() {

@@ -7,7 +7,8 @@ use futures_util::future::select_all;
 use standfast_core::config::file::Config;
 use standfast_core::ids::{Family, IfName};
 
-use crate::net::links::{LinkState, Links};
+use crate::net::link_table::LinkState;
+use crate::net::links::Links;
 use crate::net::vrrp_socket::VrrpSocket;
 use crate::start::open_failure;
 use crate::status_code::Failure;

@@ -46,14 +46,23 @@ impl Watch {
             queue: VecDeque::new(),
         };
         for folder in folders {
-            match watch.inotify.get_ref().watches().add(folder, mask()) {
-                Ok(descriptor) => {
-                    watch.folders.insert(descriptor, folder.to_owned());
-                }
-                Err(_) => watch.missing.push(folder.to_owned()),
-            }
+            watch.missing.push(folder.to_owned());
+            watch.add(folder);
         }
         Ok(watch)
+    }
+
+    /// Watches a folder that was missing, if it can be by now. `true`: it is watched.
+    pub(crate) fn add(&mut self, folder: &Path) -> bool {
+        if !self.missing.iter().any(|missing| missing == folder) {
+            return false;
+        }
+        let Ok(descriptor) = self.inotify.get_ref().watches().add(folder, mask()) else {
+            return false;
+        };
+        self.missing.retain(|missing| missing != folder);
+        self.folders.insert(descriptor, folder.to_owned());
+        true
     }
 
     /// The folders that are not watched because they were not there, or are not any more.
@@ -183,5 +192,12 @@ mod tests {
         }
         assert_eq!(next(&mut watch).await, Some(Change::FolderLost(dir)));
         assert_eq!((next(&mut watch).await, watch.missing().len()), (None, 2));
+        let dir = folder("files");
+        assert!(watch.add(&dir) && !watch.add(&dir));
+        assert_eq!(watch.missing().len(), 1);
+        let file = dir.join("tcp.wasm");
+        fs::write(&file, "x").unwrap();
+        assert_eq!(next(&mut watch).await, Some(Change::Written(file)));
+        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -14,7 +14,7 @@ use crate::alarm::now;
 use crate::daemon::Daemon;
 use crate::net::holdings::Needed;
 use crate::net::jobs::Job;
-use crate::net::links::LinkState;
+use crate::net::link_table::LinkState;
 
 /// The engine hears what time it is at least this often.
 const TELL_TIME: Duration = Duration::from_secs(10);
@@ -43,6 +43,13 @@ impl Daemon {
         for interface in self.hands.sockets.retry(&self.hands.links) {
             let link = self.hands.links.snapshot(&interface);
             self.tell_link(interface, link);
+        }
+    }
+
+    /// News of links may have been lost, and asking for all of them may have failed.
+    pub(super) fn look_at_links_again(&mut self) {
+        if let Err(error) = self.hands.links.ask_again() {
+            tracing::warn!("netlink: {error}; the links are asked for again in a second");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reading the configuration again: on another thread, all or nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use standfast_core::config::error::ConfigErrors;
 use standfast_core::config::file::Config;
@@ -17,12 +18,11 @@ use crate::net::jobs::Job;
 use crate::watch::Watch;
 use crate::{keys, start};
 
-/// What reading the file again gave, and who asked for it.
+/// What reading the file again gave.
 pub(super) struct Reread {
     /// Which reading it was.
     number: u64,
     result: Result<Config, String>,
-    asker: Option<oneshot::Sender<Told>>,
 }
 
 impl Daemon {
@@ -31,33 +31,23 @@ impl Daemon {
         self.systemd.reloading();
         self.reads.0 += 1;
         let number = self.reads.0;
+        self.reload_askers.extend(asker.map(|asker| (number, asker)));
         let path = self.options.config.clone();
         let done = self.reload_done.clone();
-        tokio::task::spawn_blocking(move || {
-            let result = start::read_config(&path)
-                .map_err(|report| report_lines(&report))
-                .and_then(|mut config| {
-                    keys::require(&mut config)
-                        .and_then(|()| start::check_plugins(&config))
-                        .and_then(|()| start::check_filter(&config))
-                        .map(|()| config)
-                        .map_err(|failure| failure.message)
-                });
-            let _ = done.blocking_send(Reread {
-                number,
-                result,
-                asker,
-            });
+        // Not of the runtime's pool, which panics when there is no thread to be had.
+        let reader = thread::Builder::new().name("reload".into()).spawn(move || {
+            let result = read(&path);
+            let _ = done.blocking_send(Reread { number, result });
         });
+        if let Err(error) = reader {
+            let result = Err(format!("no thread to read the configuration with: {error}"));
+            self.on_reload(Reread { number, result });
+        }
     }
 
     /// All or nothing: sockets for new interfaces are opened before anything is touched.
     pub(super) fn on_reload(&mut self, reread: Reread) {
-        let Reread {
-            number,
-            result,
-            asker,
-        } = reread;
+        let Reread { number, result } = reread;
         let outcome = if number > self.reads.1 {
             self.reads.1 = number;
             result.and_then(|config| self.take_over(config))
@@ -69,7 +59,7 @@ impl Daemon {
         if let Err(why) = &outcome {
             self.engine.handle(Event::ReloadRefused(why.clone()), now());
         }
-        if let Some(reply) = asker {
+        if let Some(reply) = self.reload_askers.remove(&number) {
             answer(reply, outcome.map(|message| Answer::Done { message }));
         }
     }
@@ -94,7 +84,7 @@ impl Daemon {
             return Err(failure.message);
         }
         self.watch = watch;
-        self.warn_of_missing_folders();
+        self.await_missing_folders();
         self.hands.virtual_macs.extend(virtual_macs(&config));
         self.config = config.clone();
         self.engine.handle(Event::Reload(Box::new(config)), now());
@@ -108,6 +98,15 @@ impl Daemon {
         self.look_at_plugins(None);
         Ok("configuration reloaded".into())
     }
+}
+
+fn read(path: &Path) -> Result<Config, String> {
+    let mut config = start::read_config(path).map_err(|report| report_lines(&report))?;
+    keys::require(&mut config)
+        .and_then(|()| start::check_plugins(&config))
+        .and_then(|()| start::check_filter(&config))
+        .map_err(|failure| failure.message)?;
+    Ok(config)
 }
 
 /// The faults of a refused configuration on one line.

@@ -15,6 +15,8 @@ use crate::net::route_socket::RouteSocket;
 pub(crate) struct Device {
     /// Its index.
     pub(crate) index: u32,
+    /// Its name.
+    pub(crate) name: Option<IfName>,
     /// Switched on.
     pub(crate) up: bool,
     /// Its MAC address, if it has one.
@@ -33,10 +35,24 @@ pub(crate) struct Device {
 /// Netlink failed.
 pub(crate) fn find(kernel: &mut RouteSocket, name: &IfName) -> io::Result<Option<Device>> {
     let mut message = LinkMessage::default();
-    message.attributes = vec![
-        LinkAttribute::IfName(name.as_str().to_owned()),
-        LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
-    ];
+    message.attributes = vec![LinkAttribute::IfName(name.as_str().to_owned())];
+    ask(kernel, message)
+}
+
+/// Looks up the interface that has this index. `None`: none has.
+///
+/// # Errors
+/// Netlink failed.
+pub(crate) fn find_at(kernel: &mut RouteSocket, index: u32) -> io::Result<Option<Device>> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    ask(kernel, message)
+}
+
+fn ask(kernel: &mut RouteSocket, mut message: LinkMessage) -> io::Result<Option<Device>> {
+    message
+        .attributes
+        .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     match kernel.ask(RouteNetlinkMessage::GetLink(message))? {
         Ok((libc::RTM_NEWLINK, body)) => Ok(parse(&body)),
         Err(libc::ENODEV) => Ok(None),
@@ -55,6 +71,7 @@ fn parse(body: &[u8]) -> Option<Device> {
     for attribute in NlasIterator::new(body.get(size_of::<libc::ifinfomsg>()..)?).map_while(Result::ok) {
         let value = attribute.value();
         match attribute.kind() & KIND {
+            libc::IFLA_IFNAME => device.name = text(value).and_then(|name| name.parse().ok()),
             libc::IFLA_ADDRESS => device.mac = value.try_into().ok().map(Mac),
             libc::IFLA_LINK => device.below = value.try_into().ok().map(u32::from_ne_bytes),
             libc::IFLA_LINKINFO => (device.kind, device.mode) = kind_and_mode(value),
@@ -65,13 +82,16 @@ fn parse(body: &[u8]) -> Option<Device> {
 }
 
 fn kind_and_mode(info: &[u8]) -> (Option<String>, Option<u32>) {
-    let kind = part(info, libc::IFLA_INFO_KIND).and_then(|name| {
-        let text = name.split(|&byte| byte == 0).next()?;
-        String::from_utf8(text.to_vec()).ok()
-    });
+    let kind = part(info, libc::IFLA_INFO_KIND).and_then(|name| text(&name));
     let mode = part(info, libc::IFLA_INFO_DATA).and_then(|data| part(&data, IFLA_MACVLAN_MODE));
     let mode = mode.and_then(|mode| mode.try_into().ok()).map(u32::from_ne_bytes);
     (kind, mode)
+}
+
+/// A C string.
+fn text(value: &[u8]) -> Option<String> {
+    let text = value.split(|&byte| byte == 0).next()?;
+    String::from_utf8(text.to_vec()).ok()
 }
 
 /// The value of the first attribute of this kind.
@@ -94,6 +114,7 @@ mod tests {
     fn the_loopback_is_there_and_another_name_is_not() {
         let mut kernel = RouteSocket::open().unwrap();
         let lo = find(&mut kernel, &"lo".parse().unwrap()).unwrap().unwrap();
+        assert_eq!(find_at(&mut kernel, 1).unwrap().as_ref(), Some(&lo));
         assert_eq!((lo.index, lo.kind), (1, None));
         assert_eq!(find(&mut kernel, &"nowhere0".parse().unwrap()).unwrap(), None);
     }
@@ -110,6 +131,7 @@ mod tests {
             body.extend(value);
             body.resize(body.len().next_multiple_of(4), 0);
         };
+        attribute(libc::IFLA_IFNAME, b"v4.51.e\0");
         attribute(libc::IFLA_ADDRESS, &[0, 0, 0x5e, 0, 1, 51]);
         attribute(libc::IFLA_LINK, &3_u32.to_ne_bytes());
         #[rustfmt::skip]
@@ -120,6 +142,7 @@ mod tests {
         attribute(libc::IFLA_LINKINFO | 0x8000, &kind);
         let expected = Device {
             index: 7,
+            name: "v4.51.e".parse().ok(),
             up: true,
             mac: Some(Mac([0, 0, 0x5e, 0, 1, 51])),
             below: Some(3),

@@ -246,6 +246,7 @@ impl Holder {
     /// Takes away a piece of what is ours, be it of an earlier life, and not needed: settings, then filters, and
     /// devices last, because each costs the kernel some 30 ms. `true`: there may be more.
     pub(crate) fn keep_some(&mut self, needed: &mut Needed) -> bool {
+        self.ledger.catch_up();
         let below: BTreeSet<_> = self.ledger.devices().values().cloned().collect();
         let kept: BTreeSet<_> = keys(sysctl::CARRIER, &needed.carriers)
             .chain(keys(sysctl::BELOW, &below))

@@ -15,6 +15,8 @@ use crate::net::filter::is_table;
 pub(crate) struct Ledger {
     path: PathBuf,
     entries: Entries,
+    /// The file says something else.
+    unwritten: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +55,11 @@ impl Ledger {
                 Entries::default()
             }
         };
-        Self { path, entries }
+        Self {
+            path,
+            entries,
+            unwritten: false,
+        }
     }
 
     /// A setting is about to be changed. The first value of an interface is what will be put back.
@@ -133,12 +139,29 @@ impl Ledger {
     fn change(&mut self, change: impl FnOnce(&mut Entries)) {
         let before = self.entries.clone();
         change(&mut self.entries);
-        if self.entries != before
-            && let Err(error) = write(&self.path, &self.entries)
-        {
-            // Only a crash would miss it.
-            tracing::debug!("{}: {error}", self.path.display());
+        if self.entries != before || self.unwritten {
+            self.write();
         }
+    }
+
+    /// Writes what could not be written before.
+    pub(crate) fn catch_up(&mut self) {
+        if self.unwritten {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let result = write(&self.path, &self.entries);
+        if let Err(error) = &result
+            && !self.unwritten
+        {
+            tracing::warn!(
+                "{}: {error}; it is tried again: a crash before that leaves what we changed on this host as it is",
+                self.path.display()
+            );
+        }
+        self.unwritten = result.is_err();
     }
 }
 
@@ -153,7 +176,10 @@ fn read(path: &Path) -> io::Result<Entries> {
 
 fn write(path: &Path, entries: &Entries) -> io::Result<()> {
     if *entries == Entries::default() {
-        return fs::remove_file(path);
+        return match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        };
     }
     let new = path.with_extension("new");
     fs::write(&new, serde_json::to_string(entries)?)?;
@@ -240,6 +266,27 @@ mod tests {
         fs::write(folder.join("borrowed.json"), text).unwrap();
         let ledger = Ledger::open(&folder);
         assert_eq!(*ledger.filters(), BTreeSet::from(["standfast-A".to_owned()]));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_later() {
+        let folder = folder("later");
+        let mut ledger = Ledger::open(&folder);
+        // Something is in the way.
+        fs::create_dir_all(folder.join("borrowed.new")).unwrap();
+        ledger.add_filter("standfast-A");
+        ledger.catch_up();
+        assert!(Ledger::open(&folder).filters().is_empty());
+        fs::remove_dir(folder.join("borrowed.new")).unwrap();
+        ledger.catch_up();
+        assert_eq!(Ledger::open(&folder).filters().len(), 1);
+        fs::create_dir_all(folder.join("borrowed.new")).unwrap();
+        ledger.add_filter("standfast-B");
+        fs::remove_dir(folder.join("borrowed.new")).unwrap();
+        // No change, but the last one is still to be written.
+        ledger.add_filter("standfast-B");
+        assert_eq!(Ledger::open(&folder).filters().len(), 2);
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -17,25 +17,9 @@ use standfast_core::ids::{IfName, Mac};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::net::route_message::{Fact, LinkAddress, RouteMessage, messages};
+use crate::net::link_table::{LinkState, LinkTable};
+use crate::net::route_message::{Fact, RouteMessage, messages};
 use crate::readable::readable;
-
-/// One interface, all that we care about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LinkState {
-    /// Index; another one means that the interface is another one, too.
-    pub(crate) index: u32,
-    /// Name.
-    pub(crate) name: IfName,
-    /// Switched on.
-    pub(crate) up: bool,
-    /// Connected and ready to carry packets.
-    pub(crate) carrier: bool,
-    /// Hardware address; zeros where there is none.
-    pub(crate) mac: [u8; 6],
-    /// Addresses of both families in the kernel's order.
-    pub(crate) addresses: Vec<LinkAddress>,
-}
 
 /// Watches interfaces by name, whether they exist or not.
 #[derive(Debug)]
@@ -43,32 +27,21 @@ pub(crate) struct Links {
     socket: AsyncFd<OwnedFd>,
     port: u32,
     sequence: u32,
-    table: Table,
+    table: LinkTable,
     dump: Option<Dump>,
+    /// The table has changed since it was last compared with what was told.
+    dirty: bool,
+    /// News were lost: the table counts again when a whole new one has come.
+    lost: bool,
     reported: BTreeMap<IfName, Option<LinkState>>,
     buffer: Vec<u8>,
-}
-
-/// Everything the kernel has told, of all interfaces: one may get a wanted name at any time.
-#[derive(Debug, Default)]
-struct Table {
-    links: BTreeMap<u32, Link>,
-    addresses: BTreeMap<u32, Vec<LinkAddress>>,
-}
-
-#[derive(Debug, Default)]
-struct Link {
-    name: String,
-    up: bool,
-    carrier: bool,
-    mac: [u8; 6],
 }
 
 /// A new table on its way.
 #[derive(Debug)]
 struct Dump {
     stage: Stage,
-    table: Table,
+    table: LinkTable,
     /// Something changed meanwhile: an old part may have come in after the news.
     stale: bool,
     tries: u32,
@@ -100,8 +73,10 @@ impl Links {
             socket: readable(socket)?,
             port,
             sequence: 0,
-            table: Table::default(),
+            table: LinkTable::default(),
             dump: None,
+            dirty: false,
+            lost: true,
             reported: BTreeMap::new(),
             buffer: vec![0; DATAGRAM],
         };
@@ -142,7 +117,7 @@ impl Links {
     /// nothing.
     ///
     /// # Errors
-    /// Netlink failed; the next call asks for everything anew.
+    /// Netlink failed; `ask_again` asks for everything anew.
     pub(crate) async fn changed(&mut self) -> io::Result<Vec<(IfName, Option<LinkState>)>> {
         loop {
             self.read_some()?;
@@ -194,15 +169,30 @@ impl Links {
             | Fact::AddressGone { .. }) => {
                 match &mut self.dump {
                     Some(dump) => dump.table.apply(fact),
-                    None => self.table.apply(fact),
+                    None => {
+                        self.table.apply(fact);
+                        self.dirty = true;
+                    }
                 }
                 Ok(())
             }
         }
     }
 
+    /// Asks for everything anew if news were lost and that could not be asked for, or was refused.
+    ///
+    /// # Errors
+    /// Netlink failed; it may be tried again.
+    pub(crate) fn ask_again(&mut self) -> io::Result<()> {
+        if self.lost && self.dump.is_none() {
+            self.start_dump(1)?;
+        }
+        Ok(())
+    }
+
     /// A news was lost. A dump on its way goes on to its end first: the kernel runs one at a time.
     fn start_over(&mut self) -> io::Result<()> {
+        self.lost = true;
         match &mut self.dump {
             Some(dump) => {
                 dump.stale = true;
@@ -219,7 +209,7 @@ impl Links {
         self.request(RouteNetlinkMessage::GetLink(message))?;
         self.dump = Some(Dump {
             stage: Stage::Links,
-            table: Table::default(),
+            table: LinkTable::default(),
             stale: false,
             tries,
         });
@@ -247,7 +237,11 @@ impl Links {
             }
             // A busy host may never be quiet for a whole dump; then the news since have repaired the table.
             Stage::Addresses if dump.stale && dump.tries < DUMP_TRIES => self.start_dump(dump.tries + 1)?,
-            Stage::Addresses => self.table = dump.table,
+            Stage::Addresses => {
+                self.table = dump.table;
+                self.dirty = true;
+                self.lost = false;
+            }
         }
         Ok(())
     }
@@ -267,76 +261,17 @@ impl Links {
     /// What is not as last told, and from now on counts as told. Nothing while a dump is on its way.
     fn differences(&mut self) -> Vec<(IfName, Option<LinkState>)> {
         let mut changes = Vec::new();
-        if self.dump.is_some() {
+        if self.dump.is_some() || !std::mem::take(&mut self.dirty) {
             return changes;
         }
         for (name, told) in &mut self.reported {
-            let state = self.table.state(name);
-            if state != *told {
-                told.clone_from(&state);
-                changes.push((name.clone(), state));
+            if !self.table.is_so(name, told.as_ref()) {
+                told.clone_from(&self.table.state(name));
+                changes.push((name.clone(), told.clone()));
             }
         }
         changes
     }
-}
-
-impl Table {
-    fn apply(&mut self, fact: Fact) {
-        match fact {
-            Fact::Link {
-                index,
-                up,
-                carrier,
-                name,
-                mac,
-            } => {
-                let link = self.links.entry(index).or_default();
-                link.up = up;
-                link.carrier = carrier;
-                if let Some(name) = name {
-                    link.name = name;
-                }
-                if let Some(mac) = mac {
-                    link.mac = mac;
-                }
-            }
-            Fact::LinkGone { index } => {
-                self.links.remove(&index);
-                self.addresses.remove(&index);
-            }
-            Fact::Address { index, address } => {
-                let addresses = self.addresses.entry(index).or_default();
-                match addresses.iter_mut().find(|known| is_same(known, &address)) {
-                    Some(known) => *known = address,
-                    None => addresses.push(address),
-                }
-            }
-            Fact::AddressGone { index, address } => {
-                if let Some(addresses) = self.addresses.get_mut(&index) {
-                    addresses.retain(|known| !is_same(known, &address));
-                }
-            }
-            Fact::Done(_) => {}
-        }
-    }
-
-    fn state(&self, name: &IfName) -> Option<LinkState> {
-        let (&index, link) = self.links.iter().find(|(_, link)| link.name == name.as_str())?;
-        Some(LinkState {
-            index,
-            name: name.clone(),
-            up: link.up,
-            carrier: link.carrier,
-            mac: link.mac,
-            addresses: self.addresses.get(&index).cloned().unwrap_or_default(),
-        })
-    }
-}
-
-/// The kernel tells addresses of one link apart by address and prefix.
-fn is_same(one: &LinkAddress, other: &LinkAddress) -> bool {
-    (one.address, one.prefix) == (other.address, other.prefix)
 }
 
 const KERNEL: u32 = 0;
@@ -350,4 +285,71 @@ const DUMP_TRIES: u32 = 8;
 
 const fn group(number: libc::c_uint) -> u32 {
     1 << (number - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn answer(links: &Links, result: Result<(), i32>) -> RouteMessage {
+        RouteMessage {
+            port: links.port,
+            sequence: links.sequence,
+            interrupted: false,
+            fact: Fact::Done(result),
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_was_lost_and_refused_is_asked_for_again_until_it_has_come() {
+        let lo: IfName = "lo".parse().unwrap();
+        let mut links = Links::open([lo.clone()]).await.unwrap();
+        let told = links.snapshot(&lo).unwrap();
+        assert_eq!(told.index, 1);
+        links.take(link_gone(1)).unwrap();
+        assert_eq!(links.differences(), [(lo.clone(), None)]);
+        links.start_over().unwrap();
+        for attempt in 1..=DUMP_TRIES {
+            let refused = links.take(answer(&links, Err(libc::EBUSY)));
+            assert_eq!(refused.is_err(), attempt == DUMP_TRIES);
+        }
+        assert!(links.lost && links.dump.is_none());
+        let limit = Duration::from_secs(5);
+        let again = async {
+            loop {
+                // The kernel may still be answering what has been given up.
+                links.ask_again().unwrap();
+                let soon = Duration::from_millis(20);
+                if let Ok(Ok(changes)) = tokio::time::timeout(soon, links.changed()).await {
+                    break changes;
+                }
+            }
+        };
+        let changes = tokio::time::timeout(limit, again).await.unwrap();
+        assert_eq!(changes, [(lo, Some(told))]);
+        assert!(!links.lost);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn nothing_is_compared_while_nothing_has_come() {
+        let lo: IfName = "lo".parse().unwrap();
+        let mut links = Links::open([lo.clone()]).await.unwrap();
+        links.differences();
+        // A difference that no news has brought is not even looked for.
+        links.reported.insert(lo.clone(), None);
+        assert_eq!(links.differences(), []);
+        links.take(link_gone(i32::MAX.unsigned_abs())).unwrap();
+        assert_eq!(links.differences().len(), 1);
+    }
+
+    fn link_gone(index: u32) -> RouteMessage {
+        RouteMessage {
+            port: 0,
+            sequence: 0,
+            interrupted: false,
+            fact: Fact::LinkGone { index },
+        }
+    }
 }

@@ -10,6 +10,8 @@ pub(crate) mod jobs;
 pub(crate) mod keeper;
 pub(crate) mod later;
 pub(crate) mod ledger;
+pub(crate) mod leftovers;
+pub(crate) mod link_table;
 pub(crate) mod links;
 pub(crate) mod packet;
 pub(crate) mod packet_socket;

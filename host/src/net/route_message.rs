@@ -159,7 +159,8 @@ fn link(payload: &[u8]) -> Option<Fact> {
     })
 }
 
-fn address(payload: &[u8]) -> Option<(u32, LinkAddress)> {
+/// The index of the link and the address of which a message about an address speaks.
+pub(crate) fn address(payload: &[u8]) -> Option<(u32, LinkAddress)> {
     let header = AddressHeader::parse(payload).ok()?;
     let ipv6 = header.family == AddressFamily::Inet6;
     if !ipv6 && header.family != AddressFamily::Inet {

@@ -129,6 +129,30 @@ impl RouteSocket {
         let mut bytes = Vec::new();
         append(&mut bytes, message, NLM_F_REQUEST, sequence);
         self.write(&bytes)?;
+        self.answer(sequence)
+    }
+
+    /// Has an entry removed: `body` is what a dump told of it, so that it and no other is meant. `kind` is the type of
+    /// the request. Gives the errno, 0 when it is done.
+    ///
+    /// # Errors
+    /// Netlink failed.
+    pub(crate) fn remove(&mut self, kind: u16, body: &[u8]) -> io::Result<i32> {
+        let sequence = self.next();
+        let length = HEADER + body.len();
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend((NLM_F_REQUEST | NLM_F_ACK).to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        // The port: the kernel knows it.
+        bytes.extend([0; 4]);
+        bytes.extend(body);
+        self.write(&bytes)?;
+        Ok(self.answer(sequence)?.err().unwrap_or_default())
+    }
+
+    fn answer(&mut self, sequence: u32) -> io::Result<Result<(u16, Vec<u8>), i32>> {
         for _ in 0..DATAGRAMS {
             let length = self.socket.read(&mut self.buffer)?;
             for (kind, number, payload) in parts(self.buffer.get(..length).unwrap_or_default()) {
