@@ -94,7 +94,8 @@ impl Holder {
     /// there is nothing to do.
     pub(crate) fn poll_filters(&mut self, now: Instant) -> (bool, Option<Duration>) {
         let news = self.filters.poll(&mut self.ledger, now);
-        (news, self.filters.pause(now))
+        let pauses = [self.filters.pause(now), self.ledger.catch_up(now)];
+        (news, pauses.into_iter().flatten().min())
     }
 
     /// Puts everything on. The device comes first, rules last.
@@ -246,7 +247,6 @@ impl Holder {
     /// Takes away a piece of what is ours, be it of an earlier life, and not needed: settings, then filters, and
     /// devices last, because each costs the kernel some 30 ms. `true`: there may be more.
     pub(crate) fn keep_some(&mut self, needed: &mut Needed) -> bool {
-        self.ledger.catch_up();
         let below: BTreeSet<_> = self.ledger.devices().values().cloned().collect();
         let kept: BTreeSet<_> = keys(sysctl::CARRIER, &needed.carriers)
             .chain(keys(sysctl::BELOW, &below))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use standfast_core::ids::IfName;
@@ -15,8 +16,8 @@ use crate::net::filter::is_table;
 pub(crate) struct Ledger {
     path: PathBuf,
     entries: Entries,
-    /// The file says something else.
-    unwritten: bool,
+    /// The file says something else: when it is written again.
+    unwritten: Option<Instant>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ impl Ledger {
         Self {
             path,
             entries,
-            unwritten: false,
+            unwritten: None,
         }
     }
 
@@ -139,29 +140,31 @@ impl Ledger {
     fn change(&mut self, change: impl FnOnce(&mut Entries)) {
         let before = self.entries.clone();
         change(&mut self.entries);
-        if self.entries != before || self.unwritten {
+        if self.entries != before || self.unwritten.is_some() {
             self.write();
         }
     }
 
-    /// Writes what could not be written before.
-    pub(crate) fn catch_up(&mut self) {
-        if self.unwritten {
+    /// Writes what could not be written before, if its time has come. Returns how long to wait until the next try.
+    pub(crate) fn catch_up(&mut self, now: Instant) -> Option<Duration> {
+        if self.unwritten.is_some_and(|at| at <= now) {
             self.write();
         }
+        self.unwritten.map(|at| at.saturating_duration_since(now))
     }
 
     fn write(&mut self) {
         let result = write(&self.path, &self.entries);
         if let Err(error) = &result
-            && !self.unwritten
+            && self.unwritten.is_none()
         {
             tracing::warn!(
-                "{}: {error}; it is tried again: a crash before that leaves what we changed on this host as it is",
-                self.path.display()
+                "{}: {error}; it is tried again every {} s: a crash before that leaves what we changed on this host as it is",
+                self.path.display(),
+                AGAIN.as_secs()
             );
         }
-        self.unwritten = result.is_err();
+        self.unwritten = result.is_err().then(|| Instant::now() + AGAIN);
     }
 }
 
@@ -187,6 +190,8 @@ fn write(path: &Path, entries: &Entries) -> io::Result<()> {
 }
 
 const MOST_BYTES: u64 = 1 << 20;
+/// Wait before the file is written again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -276,10 +281,10 @@ mod tests {
         // Something is in the way.
         fs::create_dir_all(folder.join("borrowed.new")).unwrap();
         ledger.add_filter("standfast-A");
-        ledger.catch_up();
+        ledger.catch_up(Instant::now() + AGAIN);
         assert!(Ledger::open(&folder).filters().is_empty());
         fs::remove_dir(folder.join("borrowed.new")).unwrap();
-        ledger.catch_up();
+        ledger.catch_up(Instant::now() + AGAIN);
         assert_eq!(Ledger::open(&folder).filters().len(), 1);
         fs::create_dir_all(folder.join("borrowed.new")).unwrap();
         ledger.add_filter("standfast-B");
