@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use crate::alarm::{Alarm, now};
+use crate::alone::alone;
 use crate::control::server::{Asked, Told, listen};
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
@@ -26,7 +27,6 @@ use crate::effects::{Hands, tell_answers};
 use crate::journal::Journal;
 use crate::net::jobs::Job;
 use crate::net::keeper::Keeper;
-use crate::net::leftovers;
 use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
@@ -97,19 +97,13 @@ struct Daemon {
 /// # Errors
 /// What kept it from starting, with its exit code.
 pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Failure> {
-    start::check_rights()?;
+    // Whatever keeps it from starting after this: nothing of an earlier life stays without a speaker.
+    let _alone = alone(&options.runtime_dir)?;
     process::seal_descriptors().map_err(|e| start::open_failure("descriptors", &e))?;
-    let _lock = start::lock(&options.runtime_dir)?;
     keys::require(&mut config)?;
     start::check_plugins(&config)?;
     start::check_filter(&config)?;
     let program = start::find_worker(options.worker.clone())?;
-    // Ahead of the links, so that nobody is told of it.
-    match leftovers::remove() {
-        Ok(0) => {}
-        Ok(gone) => tracing::info!("{gone} addresses, routes and rules of an earlier life were removed"),
-        Err(error) => tracing::warn!("what an earlier life left may still be there: netlink: {error}"),
-    }
     let links = Links::open(config.interfaces())
         .await
         .map_err(|e| start::open_failure("netlink", &e))?;

@@ -1,6 +1,7 @@
 //! The command `standfast`: parse, call, exit code.
 
 mod alarm;
+mod alone;
 mod cli;
 mod control;
 mod daemon;

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
 use standfast_core::config::file::Config;
 
 use crate::daemon::network::drops_packets;
@@ -55,35 +54,6 @@ fn may_change_the_network(status: &str) -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let rights = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
     rights.is_none_or(|rights| rights & CAP_NET_ADMIN != 0)
-}
-
-/// Makes the runtime directory and takes its lock; held until dropped.
-pub(crate) fn lock(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
-    let cannot = |error: std::io::Error| {
-        let code = if error.kind() == ErrorKind::PermissionDenied {
-            Code::Permission
-        } else {
-            Code::Environment
-        };
-        Failure::new(
-            code,
-            format!(
-                "{}: {error}; run as root, or give --runtime-dir",
-                runtime_dir.display()
-            ),
-        )
-    };
-    fs::create_dir_all(runtime_dir).map_err(cannot)?;
-    let file = fs::File::create(runtime_dir.join("standfast.lock")).map_err(cannot)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        Failure::new(
-            Code::Running,
-            format!(
-                "another standfast runs with {}; `standfast status` shows it, or give another --runtime-dir",
-                runtime_dir.display()
-            ),
-        )
-    })
 }
 
 /// Every plugin must have a file.

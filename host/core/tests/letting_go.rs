@@ -5,11 +5,14 @@ mod lan;
 use std::net::IpAddr;
 
 use lan::Lan;
-use lan::config::{VIP, With, id, ms, node, router, secs, vip};
+use lan::config::{VIP, With, config, id, ms, node, router, secs, vip};
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
+use standfast_core::config::route::VirtualRule;
+use standfast_core::config::router::RouterConfig;
+use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::event::Event;
-use standfast_core::ids::{Priority, Version, VrrpState};
+use standfast_core::ids::{Family, Priority, Version, VrrpState};
 use standfast_core::vrrp::addresses::Step;
 use standfast_core::wire::advert::Advert;
 
@@ -232,11 +235,15 @@ fn the_answer_to_a_partial_removal_is_not_the_answer_to_the_whole() {
 
 #[test]
 fn a_renamed_router_is_not_robbed_by_its_former_self() {
-    let mut lan = holding(&[VIP]);
-    let mut renamed = node(100);
+    let virtual_mac = |router: &mut RouterConfig| {
+        let device = VirtualMac::new(router.family, router.vrid, &router.interface);
+        router.virtual_mac = Some(device.expect("legal"));
+    };
+    let mut lan = Lan::new([node(100).with_router(virtual_mac)]);
+    lan.wait_master(0, secs(5));
     let mut router = router(100);
     router.name = id("VI_9");
-    renamed.routers = [(router.name.clone(), router)].into();
+    let renamed = config(router).with_router(virtual_mac);
     lan.hands(0).refuses_a_part = Some(id("VI_1"));
     lan.reload(0, renamed);
     lan.wait(secs(6), "the new one holds it", |lan| {
@@ -249,9 +256,56 @@ fn a_renamed_router_is_not_robbed_by_its_former_self() {
     }
     let former = |command: &Command| matches!(command, Command::RemoveAddresses { router, .. } if router.as_str() == "VI_1");
     assert!(lan.count(0, start, former) > 0, "the old one asks no more");
+    let device = |command: &Command| matches!(command, Command::RemoveAddresses { holdings, .. } if holdings.virtual_mac.is_some());
+    assert_eq!(lan.count(0, start, device), 0, "the device of the new one");
     assert!(
         !lan.story().contains("removed by someone else"),
         "{}",
         lan.story()
     );
+}
+
+#[test]
+fn a_rule_that_a_reload_changes_is_not_taken_off_behind_the_new_one() {
+    let with_rule = |input: Option<&str>| {
+        let rule = VirtualRule {
+            family: Family::V4,
+            from: None,
+            to: None,
+            input: input.map(id),
+            output: None,
+            mark: None,
+            table: 100,
+            priority: 1000,
+        };
+        node(100).with_router(|router| router.rules = vec![rule.clone()])
+    };
+    let mut lan = Lan::new([with_rule(None)]);
+    lan.wait_master(0, secs(5));
+    lan.hands(0).refuses_a_part = Some(id(lan::config::ROUTER));
+    lan.reload(0, with_rule(Some("eth1")));
+    lan.run_for(ms(100));
+    lan.hands(0).refuses_a_part = None;
+    let start = lan.now;
+    lan.run_for(secs(10));
+    // The kernel takes what is not said of the old rule for anything: it would take the new one.
+    let removes = |command: &Command| matches!(command, Command::RemoveAddresses { holdings, .. } if !holdings.rules.is_empty());
+    assert_eq!(lan.count(0, start, removes), 0);
+}
+
+#[test]
+fn a_backup_makes_ready_for_what_a_reload_gives_it() {
+    let mut lan = Lan::new([node(200), node(100)]);
+    lan.wait_master(0, secs(5));
+    let start = lan.now;
+    lan.reload(1, node(100).with_router(|router| router.accept = false));
+    let asks =
+        |command: &Command| matches!(command, Command::RemoveAddresses { holdings, .. } if !holdings.accept);
+    assert_eq!(
+        lan.count(1, start, asks),
+        1,
+        "the keeper is not told of the filter"
+    );
+    lan.run_for(secs(3));
+    assert_eq!(lan.owners(), [0]);
 }

@@ -53,7 +53,8 @@ proptest! {
                 1 => ServiceAction::Stop,
                 2 => ServiceAction::Restart,
                 3 => ServiceAction::Reload,
-                4 if lan.hands(0).alive.is_some() => {
+                // The hands tell of an end after they have told of the start.
+                4 if lan.hands(0).alive.is_some_and(|pid| lan.service(0).pid == Some(pid)) => {
                     lan.kill_service(0, "nginx");
                     continue;
                 }

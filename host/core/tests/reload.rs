@@ -143,12 +143,13 @@ fn addresses_that_are_gone_are_removed_and_new_ones_added() {
     assert_eq!(lan.state(0), VrrpState::Master);
     assert!(lan.router(0).addresses_present);
     assert!(!lan.story().contains("someone else"), "{}", lan.story());
-    // As a backup there is nothing to change.
+    // Without the role there is nothing to change, but what stands ready for it.
     lan.cable(0, false);
     lan.run_for(ms(10));
     let now = lan.now;
     lan.reload(0, with(&[VIP]));
-    assert_eq!(lan.count(0, now, acts), 0);
+    assert_eq!(lan.count(0, now, acts), 1);
+    assert_eq!(lan.hands(0).table, [].into());
 }
 
 #[test]

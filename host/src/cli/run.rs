@@ -8,6 +8,7 @@ use tokio::task::LocalSet;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
+use crate::alone::alone;
 use crate::cli::RunArgs;
 use crate::daemon::{self, Options};
 use crate::start::read_config;
@@ -18,6 +19,8 @@ pub(super) fn run(args: RunArgs) -> Code {
         Ok(config) => config,
         Err(report) => {
             eprintln!("{report:?}");
+            // The last life may have ended without a word: its addresses must not stay beside those of the peer.
+            drop(alone(&args.place.dir()));
             return Code::Config;
         }
     };

@@ -12,7 +12,7 @@ use standfast_core::ids::{IfName, RouterName};
 use crate::net::device::find;
 use crate::net::filter_wishes::Addresses;
 use crate::net::filters::Filters;
-use crate::net::ledger::Ledger;
+use crate::net::ledger::{Borrowed, Ledger};
 use crate::net::route_socket::{Request, RouteSocket};
 use crate::net::{addresses, filter, routes, rules, sysctl, vmac};
 
@@ -251,7 +251,8 @@ impl Holder {
         let kept: BTreeSet<_> = keys(sysctl::CARRIER, &needed.carriers)
             .chain(keys(sysctl::BELOW, &below))
             .collect();
-        self.ledger.give_back(|key| !kept.contains(key), sysctl::put_back);
+        let idle = |key: &str, borrowed: &Borrowed| !kept.contains(&sysctl::place_now(key, borrowed));
+        self.ledger.give_back(idle, sysctl::put_back);
 
         let tables = needed.filters.iter().map(filter::table).collect();
         self.filters.keep(&tables, &self.ledger);

@@ -82,12 +82,12 @@ impl Ledger {
     /// Has the settings that `which` is true for put back, and forgets those that are.
     pub(crate) fn give_back(
         &mut self,
-        which: impl Fn(&str) -> bool,
+        which: impl Fn(&str, &Borrowed) -> bool,
         put_back: impl Fn(&str, &Borrowed) -> io::Result<()>,
     ) {
         self.change(|entries| {
             entries.settings.retain(|key, borrowed| {
-                if !which(key) {
+                if !which(key, borrowed) {
                     return true;
                 }
                 let result = put_back(key, borrowed);
@@ -225,7 +225,7 @@ mod tests {
         ledger.borrow("net/ipv4/conf/eth1/arp_ignore", lent(1, 2, 7));
         assert_eq!(ledger.devices().len(), 1);
         let key = "net/ipv4/conf/eth1/arp_ignore";
-        let of_eth1 = |key: &str| key.contains("/eth1/");
+        let of_eth1 = |key: &str, _: &Borrowed| key.contains("/eth1/");
         ledger.give_back(of_eth1, |_, _| Err(io::ErrorKind::PermissionDenied.into()));
         let mut back = Vec::new();
         let noted = RefCell::new(&mut back);

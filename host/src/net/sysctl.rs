@@ -88,7 +88,7 @@ pub(crate) fn borrow_all(
                 let known = ledger.borrowed(&key).and_then(|known| known.index);
                 if known.is_some_and(|known| known != index) {
                     // Of the interface that had this name before.
-                    ledger.give_back(|of| of == key, put_back);
+                    ledger.give_back(|of, _| of == key, put_back);
                 }
                 ledger.borrow(&key, borrowed);
                 let result = write(&key, ours).map_err(|error| told(&key, &error));
@@ -126,6 +126,12 @@ pub(crate) fn put_back(key: &str, borrowed: &Borrowed) -> io::Result<()> {
         }
         result => result,
     }
+}
+
+/// The setting's place under the name that its interface has now.
+pub(crate) fn place_now(key: &str, borrowed: &Borrowed) -> String {
+    let now = key_now(key, borrowed.index).ok().flatten();
+    now.unwrap_or_else(|| key.to_owned())
 }
 
 /// Where the setting is now: its interface may be renamed, and another one may have its name. `None`: it is gone.

@@ -106,7 +106,7 @@ pub(crate) fn delete(kernel: &mut RouteSocket, ledger: &mut Ledger, device: &IfN
             .map(|(pattern, _)| sysctl::key(pattern, &below))
             .collect();
         ledger.give_back(
-            |key| keys.iter().any(|of_below| of_below == key),
+            |key, _| keys.iter().any(|of_below| of_below == key),
             sysctl::put_back,
         );
     }

@@ -24,6 +24,9 @@ impl Engine {
             if let Command::RemoveAddresses { holdings, .. } = command {
                 for other in others() {
                     without(holdings, &other.holdings());
+                    if holdings.virtual_mac == other.config.virtual_mac {
+                        holdings.virtual_mac = None;
+                    }
                 }
             }
         }
@@ -146,7 +149,7 @@ impl Router {
     pub(crate) fn hold_again(&mut self, now: Instant, deeds: &mut Deeds) {
         if self.addresses.wanted() && self.addresses.settled() {
             let step = self.addresses.replaced(now);
-            self.take(step, deeds);
+            self.take(Some(step), deeds);
         }
     }
 

@@ -226,8 +226,11 @@ impl Router {
             } else {
                 self.strays.replace(&Holdings::default(), &new);
             }
-            let step = self.addresses.replaced(now);
-            self.take(step, deeds);
+            if self.owned.is_some() {
+                // A Backup, too: what stands ready for it, a filter that drops its addresses, is to be another one.
+                let step = self.addresses.replaced(now);
+                self.take(Some(step), deeds);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::command::Holdings;
+use crate::config::route::VirtualRule;
 use crate::config::virtual_address::VirtualAddress;
 use crate::time::Instant;
 
@@ -69,7 +70,8 @@ impl Strays {
     }
 }
 
-/// Leaves out what is held, be it with other options.
+/// Leaves out what is held, be it with other options. A rule by its priority: the kernel takes what is not said of one
+/// that is to go for anything.
 pub(super) fn without(holdings: &mut Holdings, held: &Holdings) {
     let same = |a: &VirtualAddress, b: &VirtualAddress| {
         (a.address, a.prefix, a.peer, &a.dev) == (b.address, b.prefix, b.peer, &b.dev)
@@ -77,7 +79,11 @@ pub(super) fn without(holdings: &mut Holdings, held: &Holdings) {
     let is_held = |address: &VirtualAddress| held.addresses.iter().any(|held| same(address, held));
     holdings.addresses.retain(|address| !is_held(address));
     holdings.routes.retain(|route| !held.routes.contains(route));
-    holdings.rules.retain(|rule| !held.rules.contains(rule));
+    let is_held = |rule: &VirtualRule| {
+        let place = |rule: &VirtualRule| (rule.family, rule.priority);
+        held.rules.iter().any(|held| place(held) == place(rule))
+    };
+    holdings.rules.retain(|rule| !is_held(rule));
 }
 
 /// What is in `old` and not in `new`.

@@ -86,9 +86,9 @@ impl Addresses {
         (!done).then(|| self.begin(now))
     }
 
-    /// The list of addresses is another one. Returns the step to take.
-    pub fn replaced(&mut self, now: Instant) -> Option<Step> {
-        self.wanted.then(|| self.begin(now))
+    /// What is held is another list, or is to be made sure of. Returns the step to take.
+    pub fn replaced(&mut self, now: Instant) -> Step {
+        self.begin(now)
     }
 
     /// The kernel answered `Add` or `Remove`. `true`: the addresses have just appeared.
