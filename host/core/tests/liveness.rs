@@ -103,8 +103,12 @@ proptest! {
         let of = |number| node(number).with_router(|router| router.interval = centis(interval));
         let mut lan = Lan::new([of(200), of(150), of(100)]);
         let mut running = [true; 3];
+        // A second master that goes before the first has heard of it: nobody can know what it told the neighbours.
+        let (mut split, mut unheard) = (false, false);
         for (pause, node, peer, fault) in faults {
             lan.run_for(ms(pause));
+            let master = running[node] && lan.state(node) == VrrpState::Master;
+            unheard |= split && master && matches!(fault, 0 | 4);
             match fault {
                 0 if running[node] => {
                     lan.crash(node);
@@ -114,7 +118,10 @@ proptest! {
                     lan.start(node);
                     running[node] = true;
                 }
-                2 => lan.cut(node, peer),
+                2 => {
+                    lan.cut(node, peer);
+                    split = true;
+                }
                 3 => lan.heal(),
                 4 => lan.cable(node, false),
                 5 => lan.cable(node, true),
@@ -133,7 +140,7 @@ proptest! {
         }
         lan.run_for(secs(12));
         prop_assert_eq!((lan.masters(), lan.owners()), (vec![0], vec![0]), "{}", lan.story());
-        prop_assert_eq!(lan.arp.get(&VIP), Some(&0), "{}", lan.story());
+        prop_assert!(unheard || lan.arp.get(&VIP) == Some(&0), "L3: {:?} {}", lan.arp, lan.story());
         let moves: Vec<_> = (0..3).map(|node| lan.moves(node)).collect();
         lan.run_for(secs(20));
         prop_assert_eq!(moves, (0..3).map(|node| lan.moves(node)).collect::<Vec<_>>(), "L5: quiet");
