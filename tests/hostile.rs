@@ -9,8 +9,9 @@ use standfast_lab::enter::SELF;
 use standfast_lab::error::Result;
 use standfast_lab::hostile::{ALL, send};
 use standfast_lab::order::{End, Ran};
-use standfast_lab::pair::{BACKUP_FIRES, CLIENT_STALL, Pair};
+use standfast_lab::pair::{BACKUP_FIRES, CLIENT_STALL, ELECTION, Pair};
 use standfast_lab::standfast::{RUNTIME, cli, run_command, start};
+use standfast_lab::wait::wait_until;
 use standfast_lab::world::{BALANCERS, World};
 
 const PACE: Duration = Duration::from_millis(100);
@@ -168,7 +169,29 @@ pub(crate) fn second_copy_ends_with_5() -> Result<()> {
     let daemon = start(&world.lb01, &Config::new(3, 100).text(&world.lb01))?;
     let text = Config::new(3, 100).text(&world.lb01);
     refused(&starting_by(&[], &world, &text, RUNTIME)?, 5, &[RUNTIME])?;
+    refused(
+        &starting_by(&[], &world, &text, "/run/other")?,
+        5,
+        &["network namespace"],
+    )?;
+    refused(&starting_by(&[], &world, "vrrp", "/run/other")?, 3, &["node"])?;
     ensure!(daemon.status().is_ok(), "the first copy suffers");
+    let events = daemon.ask(&["events"])?;
+    ensure!(!events.out.contains("someone else"), "{}", events.text());
+    Ok(())
+}
+
+/// A master is killed, and its file is at fault when it is to start again: its addresses must not stay beside its peer's.
+pub(crate) fn a_start_that_fails_leaves_no_addresses_of_a_killed_daemon() -> Result<()> {
+    let world = World::new()?;
+    let daemon = start(&world.lb01, &Config::new(3, 100).every(PACE).text(&world.lb01))?;
+    wait_until("the VIP", ELECTION, || world.lb01.holds("192.168.31.5"))?;
+    daemon.kill()?;
+    daemon.program.wait(ELECTION)?;
+    ensure!(world.lb01.holds("192.168.31.5")?, "the killed one took it off");
+    let ran = starting_by(&[], &world, "vrrp", RUNTIME)?;
+    refused(&ran, 3, &["earlier life", "node"])?;
+    ensure!(!world.lb01.holds("192.168.31.5")?, "it stays");
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::start::read_config;
 use crate::status_code::Code;
 
 pub(super) fn run(args: RunArgs) -> Code {
+    let _log = start_log();
     let config = match read_config(&args.config) {
         Ok(config) => config,
         Err(report) => {
@@ -24,7 +25,6 @@ pub(super) fn run(args: RunArgs) -> Code {
             return Code::Config;
         }
     };
-    let _log = start_log();
     // A panic in one part ends the whole daemon: half a daemon that still sends adverts would be worse.
     let show = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
