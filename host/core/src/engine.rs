@@ -23,7 +23,7 @@ use crate::command::Command;
 use crate::config::file::Config;
 use crate::control::ServiceAction;
 use crate::engine::due::Due;
-use crate::engine::fitness::condition_of;
+use crate::engine::fitness::effect_of;
 use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
 use crate::health::check::Check;
@@ -154,12 +154,12 @@ impl Engine {
                 outcome,
                 took,
             } => {
-                let before = self.checks.get(&check).map(condition_of);
+                let before = self.checks.get(&check).map(effect_of);
                 let flip = self
                     .checks
                     .get_mut(&check)
                     .and_then(|c| c.on_outcome(run, outcome, took, now));
-                judges = self.checks.get(&check).map(condition_of) != before;
+                judges = self.checks.get(&check).map(effect_of) != before;
                 self.record_flip(&check, flip, now);
             }
             Event::PluginFile { plugin, path } => {

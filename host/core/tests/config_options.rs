@@ -11,6 +11,7 @@ use standfast_core::config::grant::Grants;
 use standfast_core::config::router::Preempt;
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
 use standfast_core::config::virtual_address::Scope;
+use standfast_core::config::track::Bounds;
 use standfast_core::ids::{Version, VrrpState};
 
 const ALL: &str = r##"
@@ -26,7 +27,7 @@ service "nginx" {
 }
 service "app" { kind "process"; command "/usr/bin/app" }
 check "every-word" {
-    plugin "http"; interval "2s"; timeout "1s"; fast "300ms"; rise 4; fall 5; weight -20; on-error "hold"
+    plugin "http"; interval "2s"; timeout "1s"; fast "300ms"; rise 4; fall 5; weight -20 min=-30 max=5; on-error "hold"
     config {
         url "http://127.0.0.1/"
         hosts "a" "b"
@@ -115,6 +116,7 @@ fn every_word_means_what_it_says() {
         [["200"], ["0.5"], ["true"]]
     );
     assert_eq!(setting("raw"), ["C:\\x"]);
+    assert_eq!(check.bounds, Some(Bounds { min: -30, max: 5 }));
     let host = |host: &str, port| HostPort {
         host: host.into(),
         port,
@@ -253,7 +255,7 @@ fn the_report_adds_up_and_warns() {
     let config = Config::parse("all", ALL).expect("parses");
     let report = report(&config, None);
     let first = &report.routers[0];
-    assert_eq!((first.lowest.get(), first.highest.get()), (110, 160));
+    assert_eq!((first.lowest.get(), first.highest.get()), (100, 165));
     assert_eq!(
         first.skew,
         Duration::from_micros(414_062) + Duration::from_nanos(500)
@@ -266,7 +268,7 @@ fn the_report_adds_up_and_warns() {
     assert_eq!(plain.alone.map(u8::from), Some(150));
     let text = report.render();
     assert!(
-        text.contains("a peer moves the VIP only if its priority is above 110 and below 160"),
+        text.contains("a peer moves the VIP only if its priority is above 100 and below 165"),
         "{text}"
     );
     assert!(text.contains("no warnings"), "{text}");

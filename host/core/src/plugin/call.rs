@@ -87,6 +87,10 @@ pub struct Verdict {
     pub status: Status,
     /// One line, at most 512 bytes.
     pub message: String,
+    /// Replaces the configured weight for this run, as far as the configured bounds allow.
+    pub weight: Option<i16>,
+    /// Asks to be called again so soon, within bounds.
+    pub next: Option<Duration>,
 }
 
 /// No verdict: the plugin could not do its work, and why.

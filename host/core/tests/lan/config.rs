@@ -113,6 +113,7 @@ pub(crate) fn check(name: &str) -> CheckConfig {
         rise: 2,
         fall: 3,
         weight: None,
+        bounds: None,
         on_error: OnError::Fail,
         settings: Settings::new(),
         grants: Grants::default(),
@@ -149,6 +150,7 @@ pub(crate) fn tracked<N>(name: N, weight: Option<Weight>) -> Tracked<N> {
     Tracked {
         name,
         weight,
+        bounds: None,
         reverse: false,
     }
 }
@@ -168,11 +170,11 @@ impl With for Config {
     }
 
     fn with_check(mut self, check: CheckConfig) -> Self {
-        let (name, weight) = (check.name.clone(), check.weight);
+        let (name, weight, bounds) = (check.name.clone(), check.weight, check.bounds);
         self.checks.insert(name.clone(), check);
         self.with_router(|router| {
-            let name = name.clone();
-            router.track.checks.push(tracked(name, weight));
+            let plain = tracked(name.clone(), weight);
+            router.track.checks.push(Tracked { bounds, ..plain });
         })
     }
 
