@@ -8,10 +8,12 @@ use standfast_core::config::check::OnError;
 use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
 use standfast_core::config::grant::Grants;
+use standfast_core::config::notify::{AtStop, Phase};
 use standfast_core::config::router::Preempt;
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
-use standfast_core::config::virtual_address::Scope;
+use standfast_core::config::topic::{About, State, Topic};
 use standfast_core::config::track::Bounds;
+use standfast_core::config::virtual_address::Scope;
 use standfast_core::ids::{Version, VrrpState};
 
 const ALL: &str = r##"
@@ -70,7 +72,13 @@ vrrp "VI_2" { interface "eth2"; virtual-router-id 55; virtual-address "10.0.0.1/
 notify "pager" {
     plugin "webhook"
     on "master" "backup" "fault" "init" "stopped" vrrp="VI_1"
-    timeout "3s"; retry 0
+    on instance="VI_2" to="master"
+    on "fault" group="*"
+    on check="every-word"
+    on "failed" service="nginx" to="gave-up"
+    on daemon=#true
+    timeout "3s"; retry 0; deadline "10m"
+    at-stop "before" within="300ms"
     config { url "https://hooks.example.net/x" }
     grant { http "https://hooks.example.net/" }
 }
@@ -109,6 +117,7 @@ fn every_word_means_what_it_says() {
     assert_eq!([check.interval, check.timeout, check.fast], times);
     assert_eq!((check.rise, check.fall, check.on_error), (4, 5, OnError::Hold));
     assert_eq!(check.weight.map(i16::from), Some(-20));
+    assert_eq!(check.bounds, Some(Bounds { min: -30, max: 5 }));
     let setting = |key: &str| check.settings[key].iter().map(String::as_str).collect::<Vec<_>>();
     assert_eq!(setting("hosts"), ["a", "b"]);
     assert_eq!(
@@ -116,7 +125,6 @@ fn every_word_means_what_it_says() {
         [["200"], ["0.5"], ["true"]]
     );
     assert_eq!(setting("raw"), ["C:\\x"]);
-    assert_eq!(check.bounds, Some(Bounds { min: -30, max: 5 }));
     let host = |host: &str, port| HostPort {
         host: host.into(),
         port,
@@ -195,12 +203,46 @@ fn every_word_means_what_it_says() {
     );
 
     let pager = &config.notifies[&"pager".parse().expect("a name")];
-    assert_eq!(pager.states.len(), 5);
+    let told = |topic: &Topic| {
+        topic
+            .states
+            .iter()
+            .map(|state| state.word)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let topics: Vec<_> = pager
+        .topics
+        .iter()
+        .map(|topic| (topic.about.clone(), told(topic)))
+        .collect();
     assert_eq!(
-        pager.routers.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
-        ["VI_1"]
+        topics,
+        [
+            (
+                About::Router(Some("VI_1".parse().expect("a name"))),
+                "master backup fault init stopped".to_owned()
+            ),
+            (
+                About::Router(Some("VI_2".parse().expect("a name"))),
+                "master".to_owned()
+            ),
+            (About::Group(None), "fault".to_owned()),
+            (
+                About::Check(Some("every-word".parse().expect("a name"))),
+                "up down".to_owned()
+            ),
+            (
+                About::Service(Some("nginx".parse().expect("a name"))),
+                "failed gave-up".to_owned()
+            ),
+            (About::Daemon, "start reload refused stop".to_owned()),
+        ]
     );
     assert_eq!((pager.timeout, pager.retry), (Duration::from_secs(3), 0));
+    assert_eq!(pager.deadline, Duration::from_secs(600));
+    let (phase, within) = (Phase::Before, Duration::from_millis(300));
+    assert_eq!(pager.at_stop, AtStop { phase, within });
 }
 
 /// proves: +R-5.2.4-2 +R-6.1-1
@@ -231,10 +273,13 @@ fn what_is_left_out_is_as_documented() {
     assert_eq!(router.preempt, Preempt::Never);
     let log = &config.notifies[&"log".parse().expect("a name")];
     assert_eq!(
-        (log.timeout, log.retry, &log.states[..]),
-        (Duration::from_secs(5), 3, &[VrrpState::Master][..])
+        (log.timeout, log.retry, log.deadline),
+        (Duration::from_secs(5), 3, Duration::from_secs(3600))
     );
-    assert!(log.routers.is_empty());
+    let (about, states) = (About::Router(None), vec![State::router(VrrpState::Master)]);
+    assert_eq!(log.topics, [Topic { about, states }]);
+    let (phase, within) = (Phase::After, Duration::from_secs(2));
+    assert_eq!(log.at_stop, AtStop { phase, within });
     let short = "node a\nvrrp V { interface e; virtual-router-id 1; virtual-address \"10.0.0.1\" }\ncheck c { plugin x; interval \"100ms\" }";
     let config = Config::parse("short", short).expect("parses");
     let check = &config.checks[&"c".parse().expect("a name")];

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use standfast_core::config::topic::Subject;
 use standfast_core::plugin::call::{
     CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
 };
@@ -87,7 +88,10 @@ impl Caller {
             previous: None,
             settings: call.settings,
             grants: call.grants,
-            routers: vec![(call.event.router.clone(), call.event.now)],
+            routers: match &call.event.subject {
+                Subject::Router(name) => vec![(name.clone(), call.event.now)],
+                Subject::Group(_) | Subject::Check(_) | Subject::Service(_) | Subject::Daemon => Vec::new(),
+            },
         };
         let event = event(call.event);
         let mut store = self.store(subject, facts, received, call.timeout);
@@ -222,7 +226,13 @@ fn broken(session: &Session, error: &wasmtime::Error, timeout: Duration, last_wo
 fn event(event: NotifyEvent) -> notify::Event {
     notify::Event {
         id: event.id,
-        subject: notify::Subject::Instance(event.router.into()),
+        subject: match event.subject {
+            Subject::Router(name) => notify::Subject::Instance(name.into()),
+            Subject::Group(name) => notify::Subject::Group(name.into()),
+            Subject::Check(name) => notify::Subject::Check(name.into()),
+            Subject::Service(name) => notify::Subject::Service(name.into()),
+            Subject::Daemon => notify::Subject::Daemon,
+        },
         was: event.was.into(),
         now: event.now.into(),
         priority: event.priority,

@@ -118,7 +118,7 @@ impl Engine {
             .values_mut()
             .filter(|hook| catalog.answered(&hook.config().plugin))
         {
-            if let Some(event) = hook.poll(now) {
+            while let Some(event) = hook.poll(now) {
                 let config = hook.config();
                 self.commands.push_back(Command::Notify(NotifyCall {
                     notify: config.name.clone(),

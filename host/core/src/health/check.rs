@@ -42,6 +42,8 @@ pub enum State {
 /// A change of what the check counts as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flip {
+    /// Good before, or bad, or not known.
+    pub was: Option<bool>,
     /// Good now, or bad.
     pub good: bool,
     /// What the last run said.
@@ -339,6 +341,7 @@ impl Check {
         self.state = state;
         let good = self.good()?;
         (was != Some(good)).then(|| Flip {
+            was,
             good,
             why: why.to_owned(),
         })
