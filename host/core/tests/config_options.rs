@@ -353,3 +353,30 @@ fn weights_that_move_nothing_are_told() {
         idle.contains("service s: no router tracks it") && idle.contains("check idle: no router tracks it")
     );
 }
+
+#[test]
+fn a_hook_that_is_to_know_of_the_end_but_hears_of_none_is_told() {
+    let with = |on: &str| {
+        let text = format!(
+            "node a; vrrp V {{ interface e; virtual-router-id 1; virtual-address \"10.0.0.1\" }}\n\
+             notify n {{ plugin x; {on}; at-stop \"before\" }}"
+        );
+        report(&Config::parse("f", &text).expect("parses"), None)
+            .warnings
+            .join("\n")
+    };
+    for deaf in ["on \"master\"", "on daemon=#true to=\"start\"", "on check=\"*\""] {
+        assert!(
+            with(deaf).contains("notify n: `at-stop \"before\"` does nothing"),
+            "{deaf}"
+        );
+    }
+    for hears in [
+        "on \"stopped\"",
+        "on vrrp=\"V\"",
+        "on daemon=#true",
+        "on \"master\"; on \"stop\" daemon=#true",
+    ] {
+        assert_eq!(with(hears), "", "{hears}");
+    }
+}

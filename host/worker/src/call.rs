@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use standfast_core::config::topic::Subject;
+use standfast_core::config::topic;
 use standfast_core::plugin::call::{
     CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
 };
@@ -89,8 +89,11 @@ impl Caller {
             settings: call.settings,
             grants: call.grants,
             routers: match &call.event.subject {
-                Subject::Router(name) => vec![(name.clone(), call.event.now)],
-                Subject::Group(_) | Subject::Check(_) | Subject::Service(_) | Subject::Daemon => Vec::new(),
+                topic::Subject::Router(name) => vec![(name.clone(), call.event.now)],
+                topic::Subject::Group(_)
+                | topic::Subject::Check(_)
+                | topic::Subject::Service(_)
+                | topic::Subject::Daemon => Vec::new(),
             },
         };
         let event = event(call.event);
@@ -227,11 +230,11 @@ fn event(event: NotifyEvent) -> notify::Event {
     notify::Event {
         id: event.id,
         subject: match event.subject {
-            Subject::Router(name) => notify::Subject::Instance(name.into()),
-            Subject::Group(name) => notify::Subject::Group(name.into()),
-            Subject::Check(name) => notify::Subject::Check(name.into()),
-            Subject::Service(name) => notify::Subject::Service(name.into()),
-            Subject::Daemon => notify::Subject::Daemon,
+            topic::Subject::Router(name) => notify::Subject::Instance(name.into()),
+            topic::Subject::Group(name) => notify::Subject::Group(name.into()),
+            topic::Subject::Check(name) => notify::Subject::Check(name.into()),
+            topic::Subject::Service(name) => notify::Subject::Service(name.into()),
+            topic::Subject::Daemon => notify::Subject::Daemon,
         },
         was: event.was.into(),
         now: event.now.into(),
