@@ -307,7 +307,10 @@ impl Daemon {
             .values()
             .map(|service| service.stop_timeout)
             .max();
-        longest.unwrap_or_default() + Duration::from_secs(10)
+        let hooks = self.config.notifies.values().map(|hook| hook.at_stop.within);
+        // Those told before the release, and those told after it.
+        let hooks = hooks.max().unwrap_or_default() * 2;
+        longest.unwrap_or_default() + hooks + Duration::from_secs(10)
     }
 }
 

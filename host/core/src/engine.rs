@@ -12,6 +12,7 @@ mod reload;
 mod router;
 mod sending;
 mod strays;
+mod telling;
 mod view;
 mod why;
 
@@ -21,9 +22,10 @@ use std::net::IpAddr;
 use crate::chance::Chance;
 use crate::command::Command;
 use crate::config::file::Config;
+use crate::config::topic::State;
 use crate::control::ServiceAction;
 use crate::engine::due::Due;
-use crate::engine::fitness::condition_of;
+use crate::engine::fitness::effect_of;
 use crate::engine::router::Router;
 use crate::event::{Event, Link, Packet};
 use crate::health::check::Check;
@@ -71,6 +73,12 @@ pub struct Engine {
     worker: WorkerStatus,
     commands: VecDeque<Command>,
     event_id: u64,
+    /// The state of each sync group that hooks know.
+    group_states: BTreeMap<GroupName, VrrpState>,
+    /// Groups of which a member has moved, and why.
+    moved_groups: BTreeMap<GroupName, String>,
+    /// Since when it is about to leave, while hooks that must know before are told.
+    closing: Option<Instant>,
     /// Since when it is leaving.
     leaving: Option<Instant>,
     exited: bool,
@@ -117,6 +125,9 @@ impl Engine {
             worker: WorkerStatus::default(),
             commands: VecDeque::new(),
             event_id: 0,
+            group_states: BTreeMap::new(),
+            moved_groups: BTreeMap::new(),
+            closing: None,
             leaving: None,
             exited: false,
             judged: now,
@@ -126,6 +137,7 @@ impl Engine {
             clock: Clock::default(),
         };
         engine.adopt(config, now);
+        engine.tell_daemon(State::START, "standfast begins", now);
         engine
     }
 
@@ -154,12 +166,12 @@ impl Engine {
                 outcome,
                 took,
             } => {
-                let before = self.checks.get(&check).map(condition_of);
+                let before = self.checks.get(&check).map(effect_of);
                 let flip = self
                     .checks
                     .get_mut(&check)
                     .and_then(|c| c.on_outcome(run, outcome, took, now));
-                judges = self.checks.get(&check).map(condition_of) != before;
+                judges = self.checks.get(&check).map(effect_of) != before;
                 self.record_flip(&check, flip, now);
             }
             Event::PluginFile { plugin, path } => {
@@ -202,14 +214,16 @@ impl Engine {
             } => self.on_operate(&service, action, ticket, now),
             Event::Reload(config) => {
                 // Who leaves takes nothing new.
-                if self.leaving.is_none() {
+                if !self.is_leaving() {
                     self.reload_error = None;
                     self.adopt(*config, now);
                     self.record("config", "reload", "configuration taken over".into(), false, now);
+                    self.tell_daemon(State::RELOAD, "configuration taken over", now);
                 }
             }
             Event::ReloadRefused(why) => {
                 self.record("config", "reload", format!("refused: {why}"), true, now);
+                self.tell_daemon(State::REFUSED, &why, now);
                 self.reload_error = Some(why);
             }
             Event::Shutdown => self.shutdown(now),
@@ -220,6 +234,9 @@ impl Engine {
             self.judged = self.judged.max(now);
         }
         self.promote_groups(now);
+        self.tell_groups(now);
+        self.finish_closing(now);
+        self.record_deliveries(now);
         self.finish_leaving(now);
     }
 
@@ -290,7 +307,7 @@ impl Engine {
             Some(format!(
                 "no service is called {service}; `standfast status` lists them"
             ))
-        } else if self.leaving.is_some() && action != ServiceAction::Stop {
+        } else if self.is_leaving() && action != ServiceAction::Stop {
             Some("standfast is being stopped".to_owned())
         } else {
             None
@@ -328,6 +345,7 @@ impl Engine {
         if was_master && !self.is_master(&name) {
             self.demote_group(&name, now);
         }
+        self.tell_groups(now);
     }
 
     fn is_master(&self, name: &RouterName) -> bool {

@@ -1,35 +1,44 @@
-//! Telling one hook: in order, one at a time, again after a failure, never more than a bounded queue.
+//! Telling one hook: of each subject in order, again after a failure, never more than a bounded queue.
 
-use std::collections::VecDeque;
+mod line;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::notify::NotifyConfig;
-use crate::ids::{RouterName, VrrpState};
+use crate::config::notify::{NotifyConfig, Phase};
+use crate::config::topic::{State, Subject};
+use crate::hooks::line::{Done, Line};
 use crate::plugin::call::{CallError, NotifyEvent};
 use crate::status::NotifyStatus;
 use crate::time::Instant;
 
-/// Events that may wait; when full the oldest goes, because the newest state is what matters.
-const QUEUE_MAX: usize = 64;
-/// First wait before a retry; doubled each time.
-const RETRY: Duration = Duration::from_secs(1);
-/// No wait is longer.
-const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Subjects told at the same time: one that hangs must not take the worker's whole lane of hooks.
+const PARALLEL: usize = 2;
 /// The worker has this long beyond the timeout to answer.
 const ANSWER_SLACK: Duration = Duration::from_secs(1);
+
+/// What became of an event, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// One line.
+    pub message: String,
+    /// Whether an operator should look.
+    pub warning: bool,
+}
 
 /// One hook and the events it has yet to be told.
 #[derive(Clone, Debug)]
 pub struct Hook {
     config: NotifyConfig,
-    queue: VecDeque<NotifyEvent>,
-    /// The first event of the queue is being delivered; counts as failed at this instant.
-    in_flight: Option<Instant>,
-    attempts: u32,
-    next: Option<Instant>,
+    lines: BTreeMap<Subject, Line>,
+    /// How many of them are being told.
+    telling: usize,
+    /// When to look at them again.
+    wake: Option<Instant>,
     delivered: u64,
     lost: u64,
     error: Option<String>,
+    outcomes: Vec<Outcome>,
 }
 
 impl Hook {
@@ -37,13 +46,13 @@ impl Hook {
     pub fn new(config: NotifyConfig) -> Self {
         Self {
             config,
-            queue: VecDeque::new(),
-            in_flight: None,
-            attempts: 0,
-            next: None,
+            lines: BTreeMap::new(),
+            telling: 0,
+            wake: None,
             delivered: 0,
             lost: 0,
             error: None,
+            outcomes: Vec::new(),
         }
     }
 
@@ -57,105 +66,178 @@ impl Hook {
         self.config = config;
     }
 
-    /// Whether it wants to know that this router entered this state.
-    pub fn wants(&self, router: &RouterName, state: VrrpState) -> bool {
-        let any = self.config.routers.is_empty();
-        (any || self.config.routers.contains(router)) && self.config.states.contains(&state)
+    /// Whether it wants to know that this subject entered this state.
+    pub fn wants(&self, subject: &Subject, state: State) -> bool {
+        self.config.wants(subject, state)
+    }
+
+    /// Whether it is told of a stop before anything is stopped.
+    pub fn hears_of_stop_before(&self) -> bool {
+        self.config.at_stop.phase == Phase::Before
     }
 
     /// Queues an event.
     pub fn push(&mut self, event: NotifyEvent, now: Instant) {
-        if self.queue.len() >= QUEUE_MAX {
-            let oldest_waiting = usize::from(self.in_flight.is_some());
-            self.queue.remove(oldest_waiting);
+        let subject = event.subject.clone();
+        let line = self.lines.entry(subject).or_default();
+        if let Some(gone) = line.push(event, now) {
             self.lost += 1;
-            if self.in_flight.is_none() {
-                // Waiting and attempts were those of the event that went.
-                self.attempts = 0;
-                self.next = Some(now);
+            // Said once, however many follow.
+            if !std::mem::replace(&mut line.overfull, true) {
+                let why = "not told, too many newer ones wait".to_owned();
+                self.outcomes.push(outcome(&gone, &why, true));
             }
         }
-        self.queue.push_back(event);
-        if self.in_flight.is_none() {
-            self.next.get_or_insert(now);
+        if self.telling < PARALLEL {
+            let next = line.next();
+            self.wake = self.wake.into_iter().chain(next).min();
         }
     }
 
-    /// The event to deliver now.
+    /// The next event to deliver now; to be asked until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<NotifyEvent> {
-        if self.in_flight.is_some_and(|limit| limit <= now) {
-            self.failed("no answer in time".into(), now);
-        }
-        if self.in_flight.is_some() || self.next.is_none_or(|at| at > now) {
+        if self.wake.is_none_or(|at| at > now) {
             return None;
         }
-        let event = self.queue.front()?.clone();
-        self.next = None;
-        self.attempts += 1;
-        self.in_flight = Some(now + self.config.timeout + ANSWER_SLACK);
-        Some(event)
+        let late = |line: &Line| line.limit().is_some_and(|limit| limit <= now);
+        let overdue: Vec<_> = self.subjects(late);
+        for subject in overdue {
+            self.failed(&subject, "no answer in time".into(), now);
+        }
+        self.rearm();
+        let mut event = None;
+        while event.is_none() && self.telling < PARALLEL {
+            let Some(subject) = self.longest_waiting(now) else {
+                break;
+            };
+            event = self.begin(&subject, now);
+            self.rearm();
+        }
+        event
     }
 
     /// A delivery was answered. Another id is stale.
     pub fn on_notified(&mut self, id: u64, result: Result<(), CallError>, now: Instant) {
-        if self.in_flight.is_none() || self.queue.front().is_none_or(|event| event.id != id) {
+        let Some(subject) = self.subjects(|line| line.is_telling(id)).pop() else {
             return;
-        }
+        };
         match result {
             Ok(()) => {
+                let done = self.lines.get_mut(&subject).and_then(|line| line.delivered(now));
                 self.delivered += 1;
                 self.error = None;
-                self.advance(now);
+                self.outcomes.extend(done.map(|(event, attempts)| {
+                    let how = format!("delivered after {}", times(attempts));
+                    outcome(&event, &how, false)
+                }));
             }
-            Err(error) => self.failed(format!("{}: {}", error.class.word(), error.message), now),
+            Err(error) => {
+                let why = format!("{}: {}", error.class.word(), error.message);
+                self.failed(&subject, why, now);
+            }
         }
+        self.rearm();
     }
 
     /// The worker died: what it was delivering is delivered again.
     pub fn worker_died(&mut self, now: Instant) {
-        if self.in_flight.is_some() {
-            self.failed("the plugin worker ended".into(), now);
+        for subject in self.subjects(|line| line.limit().is_some()) {
+            self.failed(&subject, "the plugin worker ended".into(), now);
         }
+        self.rearm();
     }
 
     /// When to ask again.
     pub fn deadline(&self) -> Option<Instant> {
-        self.in_flight.or(self.next)
+        self.wake
     }
 
     /// Whether everything was told or given up.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty()
+        self.lines.is_empty()
+    }
+
+    /// What became of events since this was asked last.
+    pub fn take_outcomes(&mut self) -> Vec<Outcome> {
+        std::mem::take(&mut self.outcomes)
     }
 
     /// What `status` shows.
     pub fn status(&self) -> NotifyStatus {
+        let queued: usize = self.lines.values().map(Line::len).sum();
         NotifyStatus {
             name: self.config.name.to_string(),
             plugin: self.config.plugin.to_string(),
             delivered: self.delivered,
             lost: self.lost,
-            queued: u64::try_from(self.queue.len()).unwrap_or(u64::MAX),
+            queued: u64::try_from(queued).unwrap_or(u64::MAX),
             error: self.error.clone(),
         }
     }
 
-    fn failed(&mut self, why: String, now: Instant) {
-        self.error = Some(why);
-        if self.attempts > self.config.retry {
-            self.lost += 1;
-            self.advance(now);
-            return;
-        }
-        self.in_flight = None;
-        let doublings = self.attempts.saturating_sub(1).min(10);
-        self.next = Some(now + RETRY.saturating_mul(1 << doublings).min(RETRY_MAX));
+    fn longest_waiting(&self, now: Instant) -> Option<Subject> {
+        let due = self.lines.iter().filter(|(_, line)| line.is_due(now));
+        let first = due.min_by_key(|(_, line)| (line.next(), line.first()));
+        first.map(|(subject, _)| subject.clone())
     }
 
-    fn advance(&mut self, now: Instant) {
-        self.queue.pop_front();
-        self.in_flight = None;
-        self.attempts = 0;
-        self.next = (!self.queue.is_empty()).then_some(now);
+    /// Starts a delivery; `None`: all that waited was too old.
+    fn begin(&mut self, subject: &Subject, now: Instant) -> Option<NotifyEvent> {
+        while let Some(done) = self
+            .lines
+            .get_mut(subject)
+            .and_then(|line| line.expire(self.config.deadline, now))
+        {
+            let last = self.error.iter().filter(|_| done.1 > 0);
+            let last: String = last.map(|error| format!(", last: {error}")).collect();
+            self.give_up(&done, &format!("it is too old{last}"));
+        }
+        let limit = now + self.config.timeout + ANSWER_SLACK;
+        self.lines.get_mut(subject)?.begin(limit)
+    }
+
+    fn failed(&mut self, subject: &Subject, why: String, now: Instant) {
+        let line = self.lines.get_mut(subject);
+        if let Some(done) = line.and_then(|line| line.failed(self.config.retry, now)) {
+            self.give_up(&done, &why);
+        }
+        self.error = Some(why);
+    }
+
+    fn give_up(&mut self, (event, attempts): &Done, why: &str) {
+        self.lost += 1;
+        let how = format!("given up after {}: {why}", times(*attempts));
+        self.outcomes.push(outcome(event, &how, true));
+    }
+
+    fn subjects(&self, is: impl Fn(&Line) -> bool) -> Vec<Subject> {
+        let lines = self.lines.iter().filter(|(_, line)| is(line));
+        lines.map(|(subject, _)| subject.clone()).collect()
+    }
+
+    /// What was told is forgotten, and the next deadline is found.
+    fn rearm(&mut self) {
+        self.lines.retain(|_, line| line.len() > 0);
+        let lines = || self.lines.values();
+        self.telling = lines().filter(|line| line.limit().is_some()).count();
+        let waiting = lines().filter(|_| self.telling < PARALLEL);
+        let limits = lines().filter_map(Line::limit);
+        self.wake = limits.chain(waiting.filter_map(Line::next)).min();
+    }
+}
+
+fn outcome(event: &NotifyEvent, what: &str, warning: bool) -> Outcome {
+    let to = event.attrs.iter().find(|(key, _)| key == "to");
+    let to = to.map_or("", |(_, word)| word);
+    Outcome {
+        message: format!("event {}, {} {to}: {what}", event.id, event.subject),
+        warning,
+    }
+}
+
+fn times(attempts: u32) -> String {
+    match attempts {
+        1 => "1 attempt".to_owned(),
+        more => format!("{more} attempts"),
     }
 }

@@ -199,10 +199,15 @@ impl Weight {
 
     /// What this weight contributes: a negative one while Down, a positive one while Up (keepalived 1.3).
     pub const fn term(self, good: bool) -> i32 {
-        match (self.0 < 0, good) {
-            (true, false) | (false, true) => self.0 as i32,
-            (true, true) | (false, false) => 0,
-        }
+        term(self.0, good)
+    }
+}
+
+/// What any number contributes as a weight, 0 too.
+pub const fn term(weight: i16, good: bool) -> i32 {
+    match (weight < 0, good) {
+        (true, false) | (false, true) => weight as i32,
+        (true, true) | (false, false) => 0,
     }
 }
 

@@ -22,6 +22,7 @@
 //! | what happens when nginx dies | `service/machine.rs` |
 //! | why a start failed | `service/failure.rs` |
 //! | when a new plugin is taken | `plugin/catalog.rs` |
+//! | what a hook is told | `engine/telling.rs` |
 //! | when a hook is told | `hooks.rs` |
 //! | a config word | `config/<block>.rs` |
 //! | what changes on reload | `engine/reload.rs` |

@@ -228,6 +228,8 @@ pub struct CheckStatus {
     pub took_us: u64,
     /// Weight; `None`: hard.
     pub weight: Option<i16>,
+    /// What the last verdict makes of the weight, if it asked and bounds are configured.
+    pub asked_weight: Option<i16>,
     /// Runs finished.
     pub runs: u64,
     /// Runs that gave no verdict.

@@ -8,8 +8,11 @@ use standfast_core::config::check::OnError;
 use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
 use standfast_core::config::grant::Grants;
+use standfast_core::config::notify::{AtStop, Phase};
 use standfast_core::config::router::Preempt;
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
+use standfast_core::config::topic::{About, State, Topic};
+use standfast_core::config::track::Bounds;
 use standfast_core::config::virtual_address::Scope;
 use standfast_core::ids::{Version, VrrpState};
 
@@ -26,7 +29,7 @@ service "nginx" {
 }
 service "app" { kind "process"; command "/usr/bin/app" }
 check "every-word" {
-    plugin "http"; interval "2s"; timeout "1s"; fast "300ms"; rise 4; fall 5; weight -20; on-error "hold"
+    plugin "http"; interval "2s"; timeout "1s"; fast "300ms"; rise 4; fall 5; weight -20 min=-30 max=5; on-error "hold"
     config {
         url "http://127.0.0.1/"
         hosts "a" "b"
@@ -69,7 +72,13 @@ vrrp "VI_2" { interface "eth2"; virtual-router-id 55; virtual-address "10.0.0.1/
 notify "pager" {
     plugin "webhook"
     on "master" "backup" "fault" "init" "stopped" vrrp="VI_1"
-    timeout "3s"; retry 0
+    on instance="VI_2" to="master"
+    on "fault" group="*"
+    on check="every-word"
+    on "failed" service="nginx" to="gave-up"
+    on daemon=#true
+    timeout "3s"; retry 0; deadline "10m"
+    at-stop "before" within="300ms"
     config { url "https://hooks.example.net/x" }
     grant { http "https://hooks.example.net/" }
 }
@@ -108,6 +117,7 @@ fn every_word_means_what_it_says() {
     assert_eq!([check.interval, check.timeout, check.fast], times);
     assert_eq!((check.rise, check.fall, check.on_error), (4, 5, OnError::Hold));
     assert_eq!(check.weight.map(i16::from), Some(-20));
+    assert_eq!(check.bounds, Some(Bounds { min: -30, max: 5 }));
     let setting = |key: &str| check.settings[key].iter().map(String::as_str).collect::<Vec<_>>();
     assert_eq!(setting("hosts"), ["a", "b"]);
     assert_eq!(
@@ -193,12 +203,46 @@ fn every_word_means_what_it_says() {
     );
 
     let pager = &config.notifies[&"pager".parse().expect("a name")];
-    assert_eq!(pager.states.len(), 5);
+    let told = |topic: &Topic| {
+        topic
+            .states
+            .iter()
+            .map(|state| state.word)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let topics: Vec<_> = pager
+        .topics
+        .iter()
+        .map(|topic| (topic.about.clone(), told(topic)))
+        .collect();
     assert_eq!(
-        pager.routers.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
-        ["VI_1"]
+        topics,
+        [
+            (
+                About::Router(Some("VI_1".parse().expect("a name"))),
+                "master backup fault init stopped".to_owned()
+            ),
+            (
+                About::Router(Some("VI_2".parse().expect("a name"))),
+                "master".to_owned()
+            ),
+            (About::Group(None), "fault".to_owned()),
+            (
+                About::Check(Some("every-word".parse().expect("a name"))),
+                "up down".to_owned()
+            ),
+            (
+                About::Service(Some("nginx".parse().expect("a name"))),
+                "failed gave-up".to_owned()
+            ),
+            (About::Daemon, "start reload refused stop".to_owned()),
+        ]
     );
     assert_eq!((pager.timeout, pager.retry), (Duration::from_secs(3), 0));
+    assert_eq!(pager.deadline, Duration::from_secs(600));
+    let (phase, within) = (Phase::Before, Duration::from_millis(300));
+    assert_eq!(pager.at_stop, AtStop { phase, within });
 }
 
 /// proves: +R-5.2.4-2 +R-6.1-1
@@ -229,10 +273,13 @@ fn what_is_left_out_is_as_documented() {
     assert_eq!(router.preempt, Preempt::Never);
     let log = &config.notifies[&"log".parse().expect("a name")];
     assert_eq!(
-        (log.timeout, log.retry, &log.states[..]),
-        (Duration::from_secs(5), 3, &[VrrpState::Master][..])
+        (log.timeout, log.retry, log.deadline),
+        (Duration::from_secs(5), 3, Duration::from_secs(3600))
     );
-    assert!(log.routers.is_empty());
+    let (about, states) = (About::Router(None), vec![State::router(VrrpState::Master)]);
+    assert_eq!(log.topics, [Topic { about, states }]);
+    let (phase, within) = (Phase::After, Duration::from_secs(2));
+    assert_eq!(log.at_stop, AtStop { phase, within });
     let short = "node a\nvrrp V { interface e; virtual-router-id 1; virtual-address \"10.0.0.1\" }\ncheck c { plugin x; interval \"100ms\" }";
     let config = Config::parse("short", short).expect("parses");
     let check = &config.checks[&"c".parse().expect("a name")];
@@ -253,7 +300,7 @@ fn the_report_adds_up_and_warns() {
     let config = Config::parse("all", ALL).expect("parses");
     let report = report(&config, None);
     let first = &report.routers[0];
-    assert_eq!((first.lowest.get(), first.highest.get()), (110, 160));
+    assert_eq!((first.lowest.get(), first.highest.get()), (100, 165));
     assert_eq!(
         first.skew,
         Duration::from_micros(414_062) + Duration::from_nanos(500)
@@ -266,7 +313,7 @@ fn the_report_adds_up_and_warns() {
     assert_eq!(plain.alone.map(u8::from), Some(150));
     let text = report.render();
     assert!(
-        text.contains("a peer moves the VIP only if its priority is above 110 and below 160"),
+        text.contains("a peer moves the VIP only if its priority is above 100 and below 165"),
         "{text}"
     );
     assert!(text.contains("no warnings"), "{text}");
@@ -305,4 +352,31 @@ fn weights_that_move_nothing_are_told() {
     assert!(
         idle.contains("service s: no router tracks it") && idle.contains("check idle: no router tracks it")
     );
+}
+
+#[test]
+fn a_hook_that_is_to_know_of_the_end_but_hears_of_none_is_told() {
+    let with = |on: &str| {
+        let text = format!(
+            "node a; vrrp V {{ interface e; virtual-router-id 1; virtual-address \"10.0.0.1\" }}\n\
+             notify n {{ plugin x; {on}; at-stop \"before\" }}"
+        );
+        report(&Config::parse("f", &text).expect("parses"), None)
+            .warnings
+            .join("\n")
+    };
+    for deaf in ["on \"master\"", "on daemon=#true to=\"start\"", "on check=\"*\""] {
+        assert!(
+            with(deaf).contains("notify n: `at-stop \"before\"` does nothing"),
+            "{deaf}"
+        );
+    }
+    for hears in [
+        "on \"stopped\"",
+        "on vrrp=\"V\"",
+        "on daemon=#true",
+        "on \"master\"; on \"stop\" daemon=#true",
+    ] {
+        assert_eq!(with(hears), "", "{hears}");
+    }
 }

@@ -83,6 +83,16 @@ const WORDS: &[&str] = &[
     "peer=",
     "preferred=",
     "nodad=",
+    "on",
+    "at-stop",
+    "instance=",
+    "group=",
+    "check=",
+    "service=",
+    "daemon=",
+    "within=",
+    "min=",
+    "max=",
 ];
 
 fn holds(text: &str) {

@@ -7,6 +7,7 @@ use lan::config::{With, hook, id, ms, node, secs};
 use lan::hands::error;
 use standfast_core::command::Command;
 use standfast_core::config::notify::NotifyConfig;
+use standfast_core::config::topic::{About, State, Subject, Topic};
 use standfast_core::event::Event;
 use standfast_core::hooks::Hook;
 use standfast_core::ids::VrrpState;
@@ -23,13 +24,13 @@ const STATES: &[VrrpState] = &[
 fn event(id: u64) -> NotifyEvent {
     NotifyEvent {
         id,
-        router: lan::config::id("VI_1"),
+        subject: Subject::Router(lan::config::id("VI_1")),
         was: VrrpState::Backup,
         now: VrrpState::Master,
         priority: 100,
-        at: Instant::default(),
+        at: Instant::from_nanos(1),
         at_ms: 0,
-        attrs: Vec::new(),
+        attrs: vec![("to".into(), "master".into())],
     }
 }
 
@@ -44,7 +45,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let hook = Hook::new(hook("log", STATES));
+        Self::with(hook("log", STATES))
+    }
+
+    fn with(config: NotifyConfig) -> Self {
+        let hook = Hook::new(config);
         let now = Instant::from_nanos(1);
         Self { hook, now }
     }
@@ -137,8 +142,8 @@ fn a_full_queue_loses_the_oldest_and_keeps_what_is_being_told() {
     let mut bench = Bench::new();
     bench.push([1]);
     bench.next();
-    bench.push(2..=70);
-    assert_eq!((bench.hook.status().queued, bench.hook.status().lost), (64, 6));
+    bench.push(2..=22);
+    assert_eq!((bench.hook.status().queued, bench.hook.status().lost), (16, 6));
     bench.answer(1, Ok(()));
     assert_eq!(bench.next(), (8, 0));
 }
@@ -151,13 +156,69 @@ fn an_event_that_moves_up_starts_with_all_its_attempts() {
         bench.next();
         bench.answer(1, failure());
     }
-    bench.push(2..=65);
+    bench.push(2..=17);
     for _ in 0..4 {
         let (id, _) = bench.next();
         assert_eq!(id, 2);
         bench.answer(id, failure());
     }
     assert_eq!(bench.next().0, 3);
+}
+
+#[test]
+fn what_became_of_each_event_is_recorded() {
+    let mut bench = Bench::new();
+    bench.push([7, 8]);
+    bench.next();
+    bench.answer(7, failure());
+    bench.next();
+    bench.answer(7, Ok(()));
+    for _ in 0..4 {
+        bench.next();
+        bench.answer(8, failure());
+    }
+    let outcomes = bench.hook.take_outcomes();
+    let lines: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| (&*outcome.message, outcome.warning))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("event 7, vrrp VI_1 master: delivered after 2 attempts", false),
+            (
+                "event 8, vrrp VI_1 master: given up after 4 attempts: unavailable: scripted",
+                true
+            ),
+        ]
+    );
+    assert_eq!(bench.hook.take_outcomes(), [], "once");
+}
+
+#[test]
+fn an_event_is_given_up_when_it_is_too_old_but_the_newest_is_tried() {
+    let mut bench = Bench::with(NotifyConfig {
+        retry: 100,
+        deadline: secs(10),
+        ..hook("log", STATES)
+    });
+    bench.push([1]);
+    bench.next();
+    bench.now = bench.now + secs(11);
+    bench.push([2, 3]);
+    bench.answer(1, failure());
+    // Nobody is there for an hour: of those three only the newest is worth telling.
+    bench.now = bench.now + secs(3600);
+    assert_eq!(bench.next(), (3, 0));
+    assert_eq!(bench.hook.status().lost, 2);
+    bench.answer(3, failure());
+    assert_eq!(bench.hook.poll(bench.now + secs(1)), None);
+    assert!(bench.hook.is_idle());
+    let last = bench.hook.take_outcomes().pop().expect("it was given up");
+    assert_eq!(
+        last.message,
+        "event 3, vrrp VI_1 master: given up after 1 attempt: it is too old, last: unavailable: scripted"
+    );
 }
 
 #[test]
@@ -188,7 +249,10 @@ fn the_worker_dies_in_the_middle_and_the_event_is_told_again() {
 #[test]
 fn a_hook_hears_its_routers_and_states_with_cause_and_priority() {
     let deaf = NotifyConfig {
-        routers: vec![id("VI_2")],
+        topics: vec![Topic {
+            about: About::Router(Some(id("VI_2"))),
+            states: STATES.iter().copied().map(State::router).collect(),
+        }],
         ..hook("deaf", STATES)
     };
     let config = node(100)

@@ -11,7 +11,9 @@ use proptest::prelude::*;
 use standfast_core::command::Command;
 use standfast_core::config::check::CheckConfig;
 use standfast_core::config::file::Config;
+use standfast_core::config::notify::{AtStop, Phase};
 use standfast_core::config::router::Preempt;
+use standfast_core::config::topic::{About, State, Topic};
 use standfast_core::control::ServiceAction;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Link};
@@ -46,6 +48,31 @@ fn everything(number: u8, takeover: Duration) -> Config {
         .with_hook(hook("log", STATES))
 }
 
+/// Everything is told, and the end before it happens.
+fn curious(mut config: Config) -> Config {
+    let hook = config.notifies.get_mut(&id("log")).expect("there");
+    let topic = |about, states: &[State]| Topic {
+        about,
+        states: states.to_vec(),
+    };
+    hook.topics.extend([
+        topic(About::Check(None), &[State::UP, State::DOWN]),
+        topic(
+            About::Service(None),
+            &[State::STARTING, State::UP, State::FAILED, State::STOPPED],
+        ),
+        topic(
+            About::Daemon,
+            &[State::START, State::RELOAD, State::REFUSED, State::STOP],
+        ),
+    ]);
+    hook.at_stop = AtStop {
+        phase: Phase::Before,
+        within: ms(300),
+    };
+    config
+}
+
 fn configurations() -> Vec<Config> {
     let without_router = {
         let mut config = everything(100, secs(1));
@@ -55,9 +82,9 @@ fn configurations() -> Vec<Config> {
     vec![
         everything(100, secs(1)),
         everything(255, Duration::ZERO),
-        everything(1, secs(30)).with_router(|router| router.interval = centis(1)),
+        curious(everything(1, secs(30))).with_router(|router| router.interval = centis(1)),
         config(router(100)).with_router(|router| router.preempt = Preempt::Never),
-        config(router(200)).with_router(|router| router.preempt = Preempt::After(secs(3))),
+        curious(everything(200, secs(1))).with_router(|router| router.preempt = Preempt::After(secs(3))),
         without_router,
     ]
 }
@@ -241,7 +268,7 @@ fn invariants(engine: &Engine, world: &World, now: Instant) {
         assert_ne!(router.effective_priority, 0);
     }
     for hook in &status.notifies {
-        assert!(hook.queued <= 64);
+        assert!(hook.queued <= 16 * 5, "16 for each of its subjects");
     }
     assert!(world.exits <= 1);
     let _ = (

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use standfast_core::config::topic;
 use standfast_core::plugin::call::{
     CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
 };
@@ -65,6 +66,8 @@ impl Caller {
         Ok(Verdict {
             status: Status::from(verdict.status),
             message: text::line(&verdict.message),
+            weight: verdict.weight,
+            next: verdict.next_ms.map(|millis| Duration::from_millis(millis.into())),
         })
     }
 
@@ -85,7 +88,13 @@ impl Caller {
             previous: None,
             settings: call.settings,
             grants: call.grants,
-            routers: vec![(call.event.router.clone(), call.event.now)],
+            routers: match &call.event.subject {
+                topic::Subject::Router(name) => vec![(name.clone(), call.event.now)],
+                topic::Subject::Group(_)
+                | topic::Subject::Check(_)
+                | topic::Subject::Service(_)
+                | topic::Subject::Daemon => Vec::new(),
+            },
         };
         let event = event(call.event);
         let mut store = self.store(subject, facts, received, call.timeout);
@@ -220,7 +229,13 @@ fn broken(session: &Session, error: &wasmtime::Error, timeout: Duration, last_wo
 fn event(event: NotifyEvent) -> notify::Event {
     notify::Event {
         id: event.id,
-        subject: notify::Subject::Instance(event.router.into()),
+        subject: match event.subject {
+            topic::Subject::Router(name) => notify::Subject::Instance(name.into()),
+            topic::Subject::Group(name) => notify::Subject::Group(name.into()),
+            topic::Subject::Check(name) => notify::Subject::Check(name.into()),
+            topic::Subject::Service(name) => notify::Subject::Service(name.into()),
+            topic::Subject::Daemon => notify::Subject::Daemon,
+        },
         was: event.was.into(),
         now: event.now.into(),
         priority: event.priority,

@@ -22,7 +22,10 @@ pub struct Log;
 impl Guest for Log {
     fn handle(event: Event) -> Result<(), Failure> {
         let subject = match &event.subject {
-            Subject::Instance(name) | Subject::Group(name) | Subject::Check(name) => name,
+            Subject::Instance(name)
+            | Subject::Group(name)
+            | Subject::Check(name)
+            | Subject::Service(name) => name,
             Subject::Daemon => "daemon",
         };
         let line = format!(

@@ -1,6 +1,8 @@
 //! POSTs each event as JSON; an answer 2xx is a delivery, anything else is tried again by the host.
 //!
-//! The body is `{"node","instance","was","now","priority","at","id","cause"}`; `id` is the same on a redelivery.
+//! The body is `{"node","kind","instance","was","now","from","to","priority","at","id","cause"}`. `kind` is `vrrp`, `group`,
+//! `check`, `service` or `daemon`, `instance` its name; `from` and `to` are the words for its states. `id` is the same on a
+//! redelivery.
 //!
 //! | setting | default | meaning |
 //! | --- | --- | --- |
@@ -56,15 +58,21 @@ fn json(event: &Event) -> String {
             .map(|(_, value)| value)
     };
     let at = UNIX_EPOCH + Duration::from_millis(event.at_ms);
-    let instance = match &event.subject {
-        Subject::Instance(name) | Subject::Group(name) | Subject::Check(name) => Some(name),
-        Subject::Daemon => None,
+    let (kind, instance) = match &event.subject {
+        Subject::Instance(name) => ("vrrp", Some(name)),
+        Subject::Group(name) => ("group", Some(name)),
+        Subject::Check(name) => ("check", Some(name)),
+        Subject::Service(name) => ("service", Some(name)),
+        Subject::Daemon => ("daemon", None),
     };
     serde_json::json!({
         "node": attr("node"),
+        "kind": kind,
         "instance": instance,
         "was": word(event.was),
         "now": word(event.now),
+        "from": attr("from"),
+        "to": attr("to"),
         "priority": event.priority,
         "at": humantime::format_rfc3339_millis(at).to_string(),
         "id": event.id,

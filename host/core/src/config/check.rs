@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::grant::{self, Grants, Settings};
 use crate::config::node::Node;
+use crate::config::track::Bounds;
 use crate::config::value::{self, show};
 use crate::ids::{CheckName, PluginName, Weight};
 
@@ -28,6 +29,8 @@ pub struct CheckConfig {
     pub fall: u32,
     /// What it weighs; `None`: hard.
     pub weight: Option<Weight>,
+    /// How far a verdict may move the weight; `None`: not at all.
+    pub bounds: Option<Bounds>,
     /// What an error (not a verdict) counts as.
     pub on_error: OnError,
     /// The `config` block.
@@ -66,12 +69,16 @@ pub(crate) fn parse(node: Node<'_>, name: Option<CheckName>) -> Option<CheckConf
     );
     let rise = node.or("rise", 2, value::whole(1..=100));
     let fall = node.or("fall", 3, value::whole(1..=100));
-    let weight = node.or("weight", Some(None), |value| value::weight(value).map(Some));
+    let weighed = match node.child("weight") {
+        Some(line) => weight(line).map(|(weight, bounds)| (Some(weight), bounds)),
+        None => Some((None, None)),
+    };
     let on_error = node.or("on-error", OnError::default(), value::one_of(ON_ERROR));
     let settings = grant::settings(node);
     let grants = grant::grants(node);
     let timeout = at_most(node, "timeout", timeout, interval);
     let fast = at_most(node, "fast", fast, interval);
+    let (weight, bounds) = weighed?;
     Some(CheckConfig {
         name: name?,
         plugin: plugin?,
@@ -80,11 +87,32 @@ pub(crate) fn parse(node: Node<'_>, name: Option<CheckName>) -> Option<CheckConf
         fast: fast?,
         rise: rise?,
         fall: fall?,
-        weight: weight?,
+        weight,
+        bounds,
         on_error: on_error?,
         settings: settings?,
         grants: grants?,
     })
+}
+
+/// `weight -40 min=-60 max=0`: without bounds no verdict moves it.
+fn weight(line: Node<'_>) -> Option<(Weight, Option<Bounds>)> {
+    line.leaf(1..=1, &["min", "max"]);
+    let weight = line.first(value::weight);
+    let own = weight.map(Weight::get);
+    let min = line.prop("min", own, value::whole(-253..=253));
+    let max = line.prop("max", own, value::whole(-253..=253));
+    let (weight, own, min, max) = (weight?, own?, min?, max?);
+    let mut fits = true;
+    for (word, wrong, help) in [("min", min > own, "or less"), ("max", max < own, "or more")] {
+        if let Some(value) = line.props(word).next().filter(|_| wrong) {
+            let what = format!("`{word}` leaves out the weight itself");
+            value.fault(what, format!("write {own} {help}"));
+            fits = false;
+        }
+    }
+    let written = line.has("min") || line.has("max");
+    fits.then_some((weight, written.then_some(Bounds { min, max })))
 }
 
 /// A duration that may not be longer than the interval.

@@ -245,7 +245,7 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
                 what,
                 effect: item.map_or_else(
                     || format!("hard{sense}"),
-                    |item| format!("weight {:+}{sense}", item.weight.get()),
+                    |item| format!("weight {}{sense}", item.shown()),
                 ),
                 moves,
                 hang: hang.map(|hang| hang + wait),

@@ -8,7 +8,7 @@ use crate::config::check::{self, CheckConfig};
 use crate::config::error::{ConfigErrors, Faults};
 use crate::config::group::{self, GroupConfig};
 use crate::config::node::{Claims, Node, words};
-use crate::config::notify::{self, NotifyConfig};
+use crate::config::notify::{self, Blocks, NotifyConfig};
 use crate::config::router::{self, RouterConfig};
 use crate::config::scene::Scene;
 use crate::config::service::{self, ServiceConfig};
@@ -105,8 +105,14 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
     let groups = blocks(&all, "sync-group", 1000, |node, name| {
         group::parse(node, name, &routers, &mut members)
     });
+    let known = Blocks {
+        routers: &routers,
+        groups: &groups,
+        checks: &checks,
+        services: &services,
+    };
     let notifies = blocks(&all, "notify", 100, |node, name| {
-        notify::parse(node, name, &routers)
+        notify::parse(node, name, &known)
     });
     if one(&all, "vrrp").is_none() {
         let help = "add `vrrp \"VI_1\" { interface \"eth1\"; virtual-router-id 51; virtual-address \"192.0.2.10/24\" }`";

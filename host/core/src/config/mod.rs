@@ -22,6 +22,7 @@ pub mod service;
 pub(crate) mod shown;
 mod split;
 mod syntax;
+pub mod topic;
 pub mod track;
 pub mod unicast;
 pub mod used;

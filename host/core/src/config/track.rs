@@ -5,7 +5,7 @@ use kdl::KdlValue;
 use crate::config::node::{Claims, Node};
 use crate::config::scene::Scene;
 use crate::config::value::{self, Wrong, wrong};
-use crate::ids::{CheckName, IfName, ServiceName, Weight};
+use crate::ids::{CheckName, IfName, ServiceName, Weight, term};
 
 /// The `track` block: all names exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +25,26 @@ pub struct Tracked<N> {
     pub name: N,
     /// What it adds to the priority; `None`: a failure makes the router unfit.
     pub weight: Option<Weight>,
+    /// How far a verdict may move the weight; only that of the check's own block can be moved.
+    pub bounds: Option<Bounds>,
     /// `reverse=#true`: the sign of the weight's term flips; without weight the router is unfit while it is up.
     pub reverse: bool,
+}
+
+/// `weight -40 min=-60 max=0`: what a verdict may make of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The lowest.
+    pub min: i16,
+    /// The highest.
+    pub max: i16,
+}
+
+impl Bounds {
+    /// The nearest that is allowed.
+    pub fn clamp(self, asked: i16) -> i16 {
+        asked.max(self.min).min(self.max)
+    }
 }
 
 /// Something that changes the priority.
@@ -36,6 +54,8 @@ pub struct Weighted {
     pub what: String,
     /// What it weighs.
     pub weight: Weight,
+    /// How far a verdict may move it.
+    pub bounds: Option<Bounds>,
     /// Whether the sign of its term flips.
     pub reverse: bool,
 }
@@ -43,7 +63,31 @@ pub struct Weighted {
 impl Weighted {
     /// What it adds to the priority.
     pub const fn term(&self, good: bool) -> i32 {
-        let term = self.weight.term(good);
+        self.signed(self.weight.get(), good)
+    }
+
+    /// The least and the most that it can add, whatever a verdict makes of it.
+    pub fn reach(&self) -> (i32, i32) {
+        let own = self.weight.get();
+        let weights = self
+            .bounds
+            .map_or([own; 3], |bounds| [own, bounds.min, bounds.max]);
+        let terms = weights.map(|weight| [self.signed(weight, true), self.signed(weight, false)]);
+        let all = || terms.iter().flatten().copied();
+        (all().min().unwrap_or(0), all().max().unwrap_or(0))
+    }
+
+    /// As one writes it: `-40`, `-40 (-60 to +0)`.
+    pub fn shown(&self) -> String {
+        let own = self.weight.get();
+        match self.bounds {
+            Some(Bounds { min, max }) => format!("{own:+} ({min:+} to {max:+})"),
+            None => format!("{own:+}"),
+        }
+    }
+
+    const fn signed(&self, weight: i16, good: bool) -> i32 {
+        let term = term(weight, good);
         if self.reverse { -term } else { term }
     }
 }
@@ -66,6 +110,7 @@ impl<N: std::fmt::Display> Tracked<N> {
         Some(Weighted {
             what: format!("{word} {}", self.name),
             weight: self.weight?,
+            bounds: self.bounds,
             reverse: self.reverse,
         })
     }
@@ -87,12 +132,10 @@ pub(crate) fn parse(block: Node<'_>, own: Option<&IfName>, scene: &Scene<'_>) ->
     });
     let mut checks = checks?;
     for check in &mut checks {
-        let own = scene
-            .checks
-            .get(&check.name)
-            .and_then(Option::as_ref)
-            .and_then(|check| check.weight);
-        check.weight = check.weight.or(own);
+        let own = scene.checks.get(&check.name).and_then(Option::as_ref);
+        if let Some(own) = own.filter(|_| check.weight.is_none()) {
+            (check.weight, check.bounds) = (own.weight, own.bounds);
+        }
     }
     Some(Track {
         services: services?,
@@ -123,6 +166,7 @@ fn tracked<N: Ord + Clone>(
             tracked.push(name.zip(sense).map(|(name, (weight, reverse))| Tracked {
                 name,
                 weight,
+                bounds: None,
                 reverse,
             }));
         }

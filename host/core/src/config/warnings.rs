@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::auth::{Auth, HmacMode};
 use crate::config::file::Config;
 use crate::config::group::GroupConfig;
+use crate::config::notify::{NotifyConfig, Phase};
 use crate::config::router::RouterConfig;
 use crate::config::unicast::Transport;
 use crate::config::weights::Weights;
@@ -31,6 +32,11 @@ pub(crate) fn warnings(config: &Config, peer: Option<Priority>) -> Vec<String> {
     let groups = config.groups.values();
     warnings.extend(groups.filter_map(|group| unlike_members(group, config)));
     warnings.extend(moves_nothing(config));
+    let in_vain = |notify: &&NotifyConfig| notify.at_stop.phase == Phase::Before && !notify.hears_of_stop();
+    warnings.extend(config.notifies.values().filter(in_vain).map(|notify| {
+        let why = "`at-stop \"before\"` does nothing, it is told of no end; add `on \"stopped\"` or `on \"stop\" daemon=#true`";
+        format!("notify {}: {why}", notify.name)
+    }));
     warnings
 }
 

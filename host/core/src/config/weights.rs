@@ -23,12 +23,8 @@ impl Weights {
         Self {
             base: router.priority,
             gain: sum(|item| item.term(true)),
-            lowest: router
-                .priority
-                .weighted(sum(|item| item.term(true).min(item.term(false)))),
-            highest: router
-                .priority
-                .weighted(sum(|item| item.term(true).max(item.term(false)))),
+            lowest: router.priority.weighted(sum(|item| item.reach().0)),
+            highest: router.priority.weighted(sum(|item| item.reach().1)),
             items,
         }
     }

@@ -1,11 +1,12 @@
 //! Lets routers and services act, and turns what they want into commands and records.
 
 use crate::command::{Command, Record};
+use crate::config::topic::{State, Subject};
 use crate::engine::Engine;
 use crate::engine::router::{Deeds, Router};
+use crate::engine::telling::News as Change;
 use crate::health::check::Flip;
 use crate::ids::{CheckName, RouterName, ServiceName, VrrpState};
-use crate::plugin::call::NotifyEvent;
 use crate::service::machine::{Action as ServiceAction, Machine as Service};
 use crate::time::Instant;
 use crate::vrrp::voice::News;
@@ -45,22 +46,11 @@ impl Engine {
             self.rob_nobody(name, queued);
         }
         for change in deeds.moves {
-            self.event_id += 1;
-            let event = NotifyEvent {
-                id: self.event_id,
-                router: name.clone(),
-                was: change.from,
-                now: change.to,
-                priority,
-                at: now,
-                at_ms: 0,
-                attrs: vec![
-                    ("node".into(), self.config.node.to_string()),
-                    ("cause".into(), change.cause.clone()),
-                ],
-            };
-            for hook in self.hooks.values_mut().filter(|hook| hook.wants(name, change.to)) {
-                hook.push(event.clone(), now);
+            let (from, to) = (State::router(change.from), State::router(change.to));
+            let news = Change::of(Subject::Router(name.clone()), from, to, change.cause.clone());
+            self.tell(&Change { priority, ..news }, now);
+            if let Some(group) = self.group_of.get(name) {
+                self.moved_groups.insert(group.clone(), change.cause.clone());
             }
             self.commands.push_back(Command::Record(Record {
                 at: now,
@@ -87,7 +77,9 @@ impl Engine {
             return;
         };
         let mut out = Vec::new();
+        let was = machine.told();
         act(machine, &mut out);
+        let (is, cause) = (machine.told(), machine.cause().to_owned());
         let config = machine.config().clone();
         for action in out {
             let command = match action {
@@ -106,10 +98,18 @@ impl Engine {
             };
             self.commands.push_back(command);
         }
+        if was != is {
+            self.tell(&Change::of(Subject::Service(name.clone()), was, is, cause), now);
+        }
     }
 
     pub(super) fn record_flip(&mut self, check: &CheckName, flip: Option<Flip>, now: Instant) {
-        if let Some(Flip { good, why }) = flip {
+        if let Some(Flip { was, good, why }) = flip {
+            let (from, to) = (State::check(was), State::check(Some(good)));
+            self.tell(
+                &Change::of(Subject::Check(check.clone()), from, to, why.clone()),
+                now,
+            );
             let message = format!("{}: {why}", if good { "up" } else { "down" });
             self.record("check", check.as_str(), message, !good, now);
         }

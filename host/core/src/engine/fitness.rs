@@ -114,6 +114,7 @@ impl Engine {
         let item = |what: String, weight: Option<Weight>, reverse: bool, condition: Condition| Item {
             what,
             weight,
+            asked: None,
             reverse,
             condition,
         };
@@ -144,7 +145,9 @@ impl Engine {
         for tracked in &config.track.checks {
             if let Some(check) = self.checks.get(&tracked.name) {
                 let what = format!("check {}", tracked.name);
-                items.push(item(what, tracked.weight, tracked.reverse, condition_of(check)));
+                let asked = tracked.bounds.and(check.asked());
+                let plain = item(what, tracked.weight, tracked.reverse, condition_of(check));
+                items.push(Item { asked, ..plain });
             }
         }
         items
@@ -202,6 +205,11 @@ pub(super) fn condition_of(check: &Check) -> Condition {
         Some(false) => Condition::Bad(check.message()),
         None => Condition::Unknown(check.message()),
     }
+}
+
+/// All of a check that changes the standing of a router.
+pub(super) fn effect_of(check: &Check) -> (Condition, Option<i16>) {
+    (condition_of(check), check.asked())
 }
 
 /// What the members of a sync group make of each other: their weights always, so that all of them move; what makes

@@ -1,20 +1,53 @@
-//! The end: resign and release first, then stop the services, tell the hooks, and exit.
+//! The end: tell who must know before, resign and release, stop the services, tell the other hooks, and exit.
 
 use std::time::Duration;
 
 use crate::command::Command;
+use crate::config::notify::Phase;
+use crate::config::topic::State;
 use crate::engine::Engine;
 use crate::engine::router::Router;
 use crate::hooks::Hook;
 use crate::service::machine::Machine as Service;
 use crate::time::Instant;
 
-/// Hooks may still be told of the end for so long.
+/// The kernel has so long to take addresses off, and hooks that were told before to be told the rest.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Engine {
+    /// Asked to end. Asked again, it waits for no hook, and the services are hurried.
     pub(super) fn shutdown(&mut self, now: Instant) {
+        let first = self.leaving.is_none() && self.closing.is_none();
+        if first && self.tell_of_stop(now) {
+            self.closing = Some(now);
+            self.tick_hooks(now);
+        } else {
+            self.leave(now);
+        }
+    }
+
+    /// Whether it was asked to end: nothing new is begun.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some() || self.closing.is_some()
+    }
+
+    /// Releases once those who had to know before do, or have had their time.
+    pub(super) fn finish_closing(&mut self, now: Instant) {
+        if self.release_at().is_some_and(|at| at <= now) {
+            self.leave(now);
+        }
+    }
+
+    /// When the addresses are released at the latest.
+    fn release_at(&self) -> Option<Instant> {
+        let begun = self.closing?;
+        let told = self.hooks.values().filter(|hook| hook.hears_of_stop_before());
+        Some(begun + patience(told, |hook| hook.config().at_stop.within))
+    }
+
+    fn leave(&mut self, now: Instant) {
         let asked_again = self.leaving.is_some();
+        self.closing = None;
         self.leaving.get_or_insert(now);
         self.starting.clear();
         let names: Vec<_> = self.routers.keys().cloned().collect();
@@ -32,6 +65,10 @@ impl Engine {
                 }
             });
         }
+        self.tell_groups(now);
+        if !asked_again {
+            self.tell_daemon(State::STOP, "standfast is stopped", now);
+        }
         // What became due by stopping (telling the hooks) happens at once.
         self.tick(true, now);
     }
@@ -39,25 +76,42 @@ impl Engine {
     /// The end: addresses are off, services have ended, hooks were told or had their time.
     pub(super) fn finish_leaving(&mut self, now: Instant) {
         let Some(since) = self.leaving else { return };
-        let released = self
-            .routers
-            .values()
-            .chain(self.leavers.values())
-            .all(Router::has_let_go);
         let stopped = self.services.values().all(Service::is_stopped);
-        let told = self.hooks.values().all(Hook::is_idle);
-        let patience_over = now >= since + FAREWELL;
-        if !self.exited && stopped && ((released && told) || patience_over) {
+        if !self.exited && stopped && now >= since + self.last_patience() {
             self.exited = true;
             self.commands.push_back(Command::Exit);
         }
     }
 
-    /// When the hooks will have had their time.
+    /// When the kernel and the hooks will have had their time.
     pub(super) fn farewell(&self) -> Option<Instant> {
-        self.leaving
+        let end = self
+            .leaving
             .filter(|_| !self.exited)
-            .map(|since| since + FAREWELL)
-            .filter(|at| *at > self.judged)
+            .map(|since| since + self.last_patience())
+            .filter(|at| *at > self.judged);
+        end.or_else(|| self.release_at())
     }
+
+    /// How long after the release the exit waits for those that are not ready yet.
+    fn last_patience(&self) -> Duration {
+        let mut routers = self.routers.values().chain(self.leavers.values());
+        let kernel = match routers.all(Router::has_let_go) {
+            true => Duration::ZERO,
+            false => FAREWELL,
+        };
+        kernel.max(patience(self.hooks.values(), |hook| {
+            let at_stop = hook.config().at_stop;
+            match at_stop.phase {
+                Phase::Before => FAREWELL,
+                Phase::After => at_stop.within,
+            }
+        }))
+    }
+}
+
+/// The longest time of those who have not been told all.
+fn patience<'a>(hooks: impl Iterator<Item = &'a Hook>, within: impl Fn(&Hook) -> Duration) -> Duration {
+    let waiting = hooks.filter(|hook| !hook.is_idle());
+    waiting.map(within).max().unwrap_or(Duration::ZERO)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::command::Command;
 use crate::engine::Engine;
-use crate::engine::fitness::condition_of;
+use crate::engine::fitness::effect_of;
 use crate::engine::router::Router;
 use crate::health::check::Check;
 use crate::ids::{PluginName, RouterName};
@@ -95,13 +95,13 @@ impl Engine {
         let mut turned = false;
         let due = |check: &&mut Check| check.deadline().is_some_and(|at| at <= now);
         for (name, check) in self.checks.iter_mut().filter(|(_, check)| due(check)) {
-            let before = condition_of(check);
+            let before = effect_of(check);
             let mut flips = Vec::new();
             if let Some(run) = check.poll(now, &mut flips) {
                 let call = check_call(check, run, &self.routers);
                 self.commands.push_back(Command::Check(call));
             }
-            turned |= condition_of(check) != before;
+            turned |= effect_of(check) != before;
             flipped.extend(flips.into_iter().map(|flip| (name.clone(), flip)));
         }
         for (name, flip) in flipped {
@@ -118,7 +118,7 @@ impl Engine {
             .values_mut()
             .filter(|hook| catalog.answered(&hook.config().plugin))
         {
-            if let Some(event) = hook.poll(now) {
+            while let Some(event) = hook.poll(now) {
                 let config = hook.config();
                 self.commands.push_back(Command::Notify(NotifyCall {
                     notify: config.name.clone(),

@@ -1,13 +1,16 @@
 //! Takes a configuration over: what is unchanged is not touched, what is gone leaves properly.
 
+use std::collections::BTreeSet;
+
 use crate::command::Command;
 use crate::config::file::Config;
+use crate::config::notify::NotifyConfig;
 use crate::config::router::RouterConfig;
 use crate::engine::Engine;
 use crate::engine::router::Router;
 use crate::health::check::Check;
 use crate::hooks::Hook;
-use crate::ids::RouterName;
+use crate::ids::{NotifyName, RouterName};
 use crate::service::machine::Machine as Service;
 use crate::time::Instant;
 
@@ -22,21 +25,43 @@ impl Engine {
         self.adopt_checks(&new, now);
         self.adopt_routers(&new, now);
         self.adopt_groups(now);
-        self.hooks.retain(|name, _| new.notifies.contains_key(name));
-        for (name, config) in &new.notifies {
-            match self.hooks.get_mut(name) {
-                Some(hook) => hook.reconfigure(config.clone()),
-                None => {
-                    self.hooks.insert(name.clone(), Hook::new(config.clone()));
-                }
-            }
-        }
+        self.adopt_group_states();
+        let learners = self.adopt_hooks(&new);
+        self.replay(&old, &learners, now);
         let plugins = new.plugins();
         self.catalog.keep(|plugin| plugins.contains(plugin));
         for plugin in plugins {
             self.catalog.add(plugin.clone());
             self.release_checks(&plugin, now);
         }
+    }
+
+    /// Returns those who are to learn how things are: new ones, and those that listen to others or tell others now.
+    fn adopt_hooks(&mut self, new: &Config) -> BTreeSet<NotifyName> {
+        self.hooks.retain(|name, _| new.notifies.contains_key(name));
+        let mut learners = BTreeSet::new();
+        for (name, config) in &new.notifies {
+            let telling = |config: &NotifyConfig| {
+                (
+                    config.topics.clone(),
+                    config.plugin.clone(),
+                    config.settings.clone(),
+                )
+            };
+            match self.hooks.get_mut(name) {
+                Some(hook) => {
+                    if telling(hook.config()) != telling(config) {
+                        learners.insert(name.clone());
+                    }
+                    hook.reconfigure(config.clone());
+                }
+                None => {
+                    self.hooks.insert(name.clone(), Hook::new(config.clone()));
+                    learners.insert(name.clone());
+                }
+            }
+        }
+        learners
     }
 
     fn adopt_services(&mut self, old: &Config, new: &Config, now: Instant) {
@@ -58,10 +83,12 @@ impl Engine {
                 self.with_service(name, now, |machine, out| {
                     machine.resume(config.clone(), now, out);
                 });
-            } else if let Some(machine) = self.services.get_mut(name) {
-                if machine.config() != config {
-                    machine.reconfigure(config.clone(), now);
-                }
+            } else if known {
+                self.with_service(name, now, |machine, _| {
+                    if machine.config() != config {
+                        machine.reconfigure(config.clone(), now);
+                    }
+                });
             } else {
                 let seed = self.chance.number();
                 let machine = Service::new(config.clone(), seed, now);

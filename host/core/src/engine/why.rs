@@ -45,7 +45,10 @@ fn why_check(check: &CheckStatus) -> Vec<String> {
             check.message
         ),
         match check.weight {
-            Some(weight) => format!("it weighs {weight:+}"),
+            Some(weight) => match check.asked_weight {
+                Some(asked) => format!("it weighs {weight:+}, just now {asked:+}, as its plugin asks"),
+                None => format!("it weighs {weight:+}"),
+            },
             None => "it is hard: while it is down the node is unfit".into(),
         },
         format!(

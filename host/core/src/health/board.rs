@@ -1,6 +1,6 @@
 //! What link, services and checks make of one router: fit with a priority, unfit, or not known yet.
 
-use crate::ids::{Priority, Weight};
+use crate::ids::{Priority, Weight, term};
 use crate::vrrp::machine::Standing;
 
 /// How one tracked thing is.
@@ -32,6 +32,8 @@ pub struct Item {
     pub what: String,
     /// What it weighs; `None`: hard.
     pub weight: Option<Weight>,
+    /// What a verdict makes of the weight.
+    pub asked: Option<i16>,
     /// Whether its sense is reversed (keepalived.md 1.3).
     pub reverse: bool,
     /// How it is.
@@ -86,6 +88,7 @@ impl Summary {
         let Item {
             what,
             weight,
+            asked,
             reverse,
             condition,
         } = item;
@@ -110,11 +113,8 @@ impl Summary {
             (Some(_), Condition::Unknown(_)) => {}
             (Some(weight), Condition::Good | Condition::Bad(_)) => {
                 let good = *condition == Condition::Good;
-                let term = if *reverse {
-                    -weight.term(good)
-                } else {
-                    weight.term(good)
-                };
+                let term = term(asked.unwrap_or(weight.get()), good);
+                let term = if *reverse { -term } else { term };
                 self.sum += term;
                 if term != 0 {
                     let why = match condition {

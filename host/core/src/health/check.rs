@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::chance::Chance;
 use crate::config::check::{CheckConfig, OnError};
-use crate::plugin::call::{CallError, CheckOutcome, ErrorClass, Status};
-use crate::status::CheckStatus;
-use crate::time::{Instant, millis};
+use crate::plugin::call::{CallError, CheckOutcome, ErrorClass, Status, Verdict};
+use crate::time::Instant;
 
 /// Slots are spread by this much, in thousandths of the interval (C1).
 const JITTER_PERMILLE: u32 = 50;
@@ -20,6 +19,8 @@ const INIT_LIMIT: Duration = Duration::from_secs(10);
 const LOAD_PATIENCE: Duration = Duration::from_secs(70);
 /// A deadline noticed later than this was missed by this node, not by the plugin.
 const OWN_PAUSE: Duration = Duration::from_millis(100);
+/// A verdict cannot have its check called again sooner than this, or than a tenth of the interval.
+const SOONEST: Duration = Duration::from_millis(100);
 /// A dead worker is back within this; until then its checks wait.
 const WORKER_GRACE: Duration = Duration::from_secs(1);
 
@@ -41,6 +42,8 @@ pub enum State {
 /// A change of what the check counts as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flip {
+    /// Good before, or bad, or not known.
+    pub was: Option<bool>,
     /// Good now, or bad.
     pub good: bool,
     /// What the last run said.
@@ -50,14 +53,14 @@ pub struct Flip {
 /// One check.
 #[derive(Clone, Debug)]
 pub struct Check {
-    config: CheckConfig,
+    pub(super) config: CheckConfig,
     chance: Chance,
-    state: State,
-    since: Instant,
+    pub(super) state: State,
+    pub(super) since: Instant,
     /// When it came into the configuration.
     born: Instant,
     /// When the plugin was first ready (or refused); no run before.
-    ready: Option<Instant>,
+    pub(super) ready: Option<Instant>,
     due: Option<Instant>,
     /// Start and number of the run in flight.
     open: Option<(Instant, u64)>,
@@ -69,12 +72,14 @@ pub struct Check {
     worker_lost: Option<Instant>,
     /// One run was lost without being its fault; the next such loss counts.
     graced: bool,
-    last: Option<CheckOutcome>,
+    pub(super) last: Option<CheckOutcome>,
     previous: Option<Status>,
-    took: Duration,
-    runs: u64,
-    errors: u64,
-    skipped: u64,
+    /// The weight that the last verdict asked for which agrees with the state.
+    asked: Option<i16>,
+    pub(super) took: Duration,
+    pub(super) runs: u64,
+    pub(super) errors: u64,
+    pub(super) skipped: u64,
 }
 
 impl Check {
@@ -96,6 +101,7 @@ impl Check {
             graced: false,
             last: None,
             previous: None,
+            asked: None,
             took: Duration::ZERO,
             runs: 0,
             errors: 0,
@@ -223,54 +229,14 @@ impl Check {
         }
     }
 
+    /// The weight that its plugin asks for, as far as the bounds allow.
+    pub fn asked(&self) -> Option<i16> {
+        Some(self.config.bounds?.clamp(self.asked?))
+    }
+
     /// Status of the last verdict, for the plugin.
     pub fn previous(&self) -> Option<Status> {
         self.previous
-    }
-
-    /// One line for the operator.
-    pub fn message(&self) -> String {
-        match (&self.last, self.ready) {
-            (Some(Ok(verdict)), _) => verdict.message.clone(),
-            (Some(Err(error)), _) => format!("{}: {}", error.class.word(), error.message),
-            (None, Some(_)) => "waiting for its first verdict".into(),
-            (None, None) => format!("waiting for plugin {} to load", self.config.plugin),
-        }
-    }
-
-    /// What `status` shows.
-    pub fn status(&self, now: Instant) -> CheckStatus {
-        let (word, streak) = match self.state {
-            State::Init => ("init", 0),
-            State::Up => ("up", 0),
-            State::Falling(k) => ("falling", k),
-            State::Down => ("down", 0),
-            State::Rising(k) => ("rising", k),
-        };
-        let error = match &self.last {
-            Some(Err(error)) => Some(error.class.word().into()),
-            Some(Ok(_)) | None => None,
-        };
-        CheckStatus {
-            name: self.config.name.to_string(),
-            plugin: self.config.plugin.to_string(),
-            state: word.into(),
-            good: self.good(),
-            streak,
-            since_ms: millis(now.since(self.since)),
-            status: self
-                .last
-                .as_ref()
-                .and_then(|last| last.as_ref().ok())
-                .map(|verdict| verdict.status),
-            error,
-            message: self.message(),
-            took_us: u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
-            weight: self.config.weight.map(|weight| weight.get()),
-            runs: self.runs,
-            errors: self.errors,
-            skipped: self.skipped,
-        }
     }
 
     fn init_expired(&self, now: Instant) -> bool {
@@ -312,6 +278,11 @@ impl Check {
                 }
             }
         };
+        let (weight, wish) = match &outcome {
+            Ok(Verdict { weight, next, .. }) => (*weight, *next),
+            Err(_) => (None, None),
+        };
+        let speaks = outcome.is_ok() || self.config.on_error == OnError::Fail;
         self.last = Some(outcome);
         let next = match (self.state, pass) {
             (state, None) => state,
@@ -324,6 +295,10 @@ impl Check {
         };
         let why = self.message();
         let flip = self.enter(next, &why, now);
+        if speaks && self.good() == pass {
+            // One that contradicts the state (falling, rising) does not weigh yet.
+            self.asked = weight;
+        }
         if matches!(self.state, State::Falling(_) | State::Rising(_)) {
             // Measured from the start of the run (C2), so that a hang counts every max(fast, timeout).
             self.due = Some((self.began + self.config.fast).max(now));
@@ -332,6 +307,12 @@ impl Check {
             self.skipped += u64::from(self.due.is_some_and(|due| due < now));
             let slot = self.began + self.chance.around(self.config.interval, JITTER_PERMILLE);
             self.due = Some(slot.max(now));
+        }
+        if let Some(wish) = wish {
+            // Sooner than the slot, never later.
+            let least = (self.config.interval / 10).max(SOONEST).min(self.config.interval);
+            let asked = now + wish.max(least);
+            self.due = self.due.map(|due| due.min(asked));
         }
         flip
     }
@@ -360,6 +341,7 @@ impl Check {
         self.state = state;
         let good = self.good()?;
         (was != Some(good)).then(|| Flip {
+            was,
             good,
             why: why.to_owned(),
         })

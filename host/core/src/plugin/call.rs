@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::grant::{Grants, Settings};
+use crate::config::topic::Subject;
 use crate::ids::{CheckName, NotifyName, PluginName, RouterName, VrrpState};
 use crate::time::Instant;
 
@@ -51,20 +52,21 @@ pub struct NotifyCall {
 pub struct NotifyEvent {
     /// Grows by one per event; the same on a redelivery.
     pub id: u64,
-    /// The virtual router.
-    pub router: RouterName,
-    /// State before.
+    /// Who changed.
+    pub subject: Subject,
+    /// State before, or the VRRP state that stands for it.
     pub was: VrrpState,
-    /// State now.
+    /// State now, or the VRRP state that stands for it.
     pub now: VrrpState,
-    /// Effective priority.
+    /// Effective priority of a router, the highest of a group; else 0.
     pub priority: u8,
     /// When, on the brain's clock; not for the worker.
     #[serde(skip)]
     pub at: Instant,
     /// The same as milliseconds since 1970; the hands fill it in, the core has no wall clock.
     pub at_ms: u64,
-    /// Open data: `cause`, `node`.
+    /// Open data: `node`, `cause`; `from` and `to`, the words for the states; `replay` `true` where nothing changed
+    /// and the hook is to know how things are; `phase` `before` where this node will stop but has not yet.
     pub attrs: Vec<(String, String)>,
 }
 
@@ -87,6 +89,10 @@ pub struct Verdict {
     pub status: Status,
     /// One line, at most 512 bytes.
     pub message: String,
+    /// Replaces the configured weight for this run, as far as the configured bounds allow.
+    pub weight: Option<i16>,
+    /// Asks to be called again so soon, within bounds.
+    pub next: Option<Duration>,
 }
 
 /// No verdict: the plugin could not do its work, and why.

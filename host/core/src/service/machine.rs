@@ -13,7 +13,6 @@ use crate::time::Instant;
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// After TERM, before KILL.
 const TERM_PATIENCE: Duration = Duration::from_secs(5);
-
 /// A hopeless service is tested again this often, and started when the test passes.
 const PROBATION: Duration = Duration::from_secs(10);
 /// A test that has not been answered by then has failed; the hands give up before.
@@ -68,8 +67,8 @@ pub(super) enum State {
     Starting { pid: u32, limit: Instant },
     /// It runs.
     Up { pid: u32 },
-    /// It will be started at this instant.
-    Waiting { until: Instant },
+    /// It will be started at this instant; after a failure or not.
+    Waiting { until: Instant, failed: bool },
     /// It is asked to end.
     Stopping {
         pid: u32,
@@ -119,7 +118,7 @@ impl Machine {
     pub fn new(config: ServiceConfig, seed: u64, now: Instant) -> Self {
         Self {
             config,
-            state: State::Waiting { until: now },
+            state: waiting(now, false),
             restarts: Restarts::default(),
             chance: Chance::new(seed),
             since: now,
@@ -152,7 +151,7 @@ impl Machine {
             self.on_tested(Err("the configuration test gave no answer".into()), now, out);
         }
         match self.state {
-            State::Waiting { until } if until <= now => {
+            State::Waiting { until, .. } if until <= now => {
                 self.starts += 1;
                 self.go(State::Spawning { wanted: true }, now);
                 out.push(Action::Start);
@@ -305,6 +304,7 @@ impl Machine {
                 let wait = at.since(now).as_millis();
                 out.push(Action::Say(format!("{why}; restart in {wait} ms"), true));
                 self.wait(at, &why, now);
+                self.state = waiting(at, true);
             }
             Decision::GiveUp => {
                 let policy = self.config.restart;
@@ -348,7 +348,7 @@ impl Machine {
 
     pub(super) fn wait(&mut self, until: Instant, why: &str, now: Instant) {
         self.cause = why.to_owned();
-        self.go(State::Waiting { until }, now);
+        self.go(waiting(until, false), now);
     }
 
     /// Ends in a state in which there is nothing to wait for: the VIP does not wait either.
@@ -377,6 +377,10 @@ fn ended(exit: &Exit) -> String {
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "ended".into(),
     }
+}
+
+const fn waiting(until: Instant, failed: bool) -> State {
+    State::Waiting { until, failed }
 }
 
 /// Hopeless, and to be tested in a while.

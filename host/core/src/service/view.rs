@@ -1,5 +1,6 @@
 //! What is seen of a service: its state in a word, what it means for the node, and when it acts next.
 
+use crate::config::topic;
 use crate::health::board::Condition;
 use crate::service::machine::{Machine, State, Then};
 use crate::time::Instant;
@@ -8,7 +9,7 @@ impl Machine {
     /// When to call `poll`, or when `condition` changes by itself.
     pub fn deadline(&self, now: Instant) -> Option<(Instant, &'static str)> {
         let own = match self.state {
-            State::Waiting { until } => Some((until, "service start")),
+            State::Waiting { until, .. } => Some((until, "service start")),
             State::Starting { limit, .. } => Some((limit, "service start limit")),
             State::Stopping { at, .. } => Some((at, "service stop")),
             State::Broken { test_at, .. } => Some((test_at, "service test")),
@@ -56,6 +57,19 @@ impl Machine {
             State::Stopping { .. } => "stopping",
             State::Broken { .. } => "broken",
             State::GaveUp => "gave-up",
+        }
+    }
+
+    /// The state as hooks know it.
+    pub fn told(&self) -> topic::State {
+        match self.state {
+            State::Stopped => topic::State::STOPPED,
+            State::Waiting { failed: true, .. } => topic::State::FAILED,
+            State::Spawning { .. } | State::Starting { .. } | State::Waiting { .. } => topic::State::STARTING,
+            State::Up { .. } => topic::State::UP,
+            State::Stopping { .. } => topic::State::STOPPING,
+            State::Broken { .. } => topic::State::BROKEN,
+            State::GaveUp => topic::State::GAVE_UP,
         }
     }
 

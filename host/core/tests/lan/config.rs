@@ -10,9 +10,10 @@ use standfast_core::config::check::{CheckConfig, OnError};
 use standfast_core::config::file::Config;
 use standfast_core::config::garp::Garp;
 use standfast_core::config::grant::{Grants, Settings};
-use standfast_core::config::notify::NotifyConfig;
+use standfast_core::config::notify::{AtStop, NotifyConfig};
 use standfast_core::config::router::{Preempt, RouterConfig};
 use standfast_core::config::service::{RestartPolicy, ServiceConfig, ServiceKind};
+use standfast_core::config::topic::{About, State, Topic};
 use standfast_core::config::track::{Track, Tracked};
 use standfast_core::config::unicast::Transport;
 use standfast_core::config::virtual_address::{Scope, VirtualAddress};
@@ -113,6 +114,7 @@ pub(crate) fn check(name: &str) -> CheckConfig {
         rise: 2,
         fall: 3,
         weight: None,
+        bounds: None,
         on_error: OnError::Fail,
         settings: Settings::new(),
         grants: Grants::default(),
@@ -136,10 +138,14 @@ pub(crate) fn hook(name: &str, states: &[VrrpState]) -> NotifyConfig {
     NotifyConfig {
         name: id(name),
         plugin: id(name),
-        states: states.to_vec(),
-        routers: Vec::new(),
+        topics: vec![Topic {
+            about: About::Router(None),
+            states: states.iter().copied().map(State::router).collect(),
+        }],
         timeout: secs(5),
         retry: 3,
+        deadline: secs(3600),
+        at_stop: AtStop::default(),
         settings: Settings::new(),
         grants: Grants::default(),
     }
@@ -149,6 +155,7 @@ pub(crate) fn tracked<N>(name: N, weight: Option<Weight>) -> Tracked<N> {
     Tracked {
         name,
         weight,
+        bounds: None,
         reverse: false,
     }
 }
@@ -168,11 +175,11 @@ impl With for Config {
     }
 
     fn with_check(mut self, check: CheckConfig) -> Self {
-        let (name, weight) = (check.name.clone(), check.weight);
+        let (name, weight, bounds) = (check.name.clone(), check.weight, check.bounds);
         self.checks.insert(name.clone(), check);
         self.with_router(|router| {
-            let name = name.clone();
-            router.track.checks.push(tracked(name, weight));
+            let plain = tracked(name.clone(), weight);
+            router.track.checks.push(Tracked { bounds, ..plain });
         })
     }
 

@@ -16,7 +16,7 @@ use standfast_core::vrrp::addresses::Step;
 use super::config::{ETH, id, ms};
 
 /// What a scripted check says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Says {
     Pass,
     Warn,
@@ -26,6 +26,8 @@ pub(crate) enum Says {
     Hangs,
     /// Passes after so many milliseconds.
     PassesAfter(u64),
+    /// This.
+    Exactly(CheckOutcome),
 }
 
 /// How the scripted service behaves in its next lives.
@@ -151,7 +153,7 @@ impl Hands {
                 Vec::new()
             }
             Command::Check(call) if self.worker_up => {
-                let says = self.says.get(call.check.as_str()).copied().unwrap_or(Says::Pass);
+                let says = self.says.get(call.check.as_str()).cloned().unwrap_or(Says::Pass);
                 let Some((took, outcome)) = outcome(says) else {
                     return Vec::new();
                 };
@@ -309,7 +311,12 @@ pub(crate) fn loaded(digest: &str) -> LoadedPlugin {
 
 pub(crate) fn verdict(status: Status) -> CheckOutcome {
     let message = format!("{status:?}");
-    Ok(Verdict { status, message })
+    Ok(Verdict {
+        status,
+        message,
+        weight: None,
+        next: None,
+    })
 }
 
 pub(crate) fn error(class: ErrorClass) -> CallError {
@@ -324,6 +331,7 @@ fn outcome(says: Says) -> Option<(Duration, CheckOutcome)> {
         Says::Fail => Some((ms(2), verdict(Status::Fail))),
         Says::Error(class) => Some((ms(2), Err(error(class)))),
         Says::Hangs => None,
+        Says::Exactly(outcome) => Some((ms(2), outcome)),
         Says::PassesAfter(millis) => Some((ms(millis), verdict(Status::Pass))),
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::ids::VrrpState;
+use standfast_core::config::topic::Subject;
 use standfast_core::plugin::call::{CallError, CheckCall, CheckOutcome, NotifyCall, NotifyEvent, Verdict};
 use standfast_core::plugin::channel::{FromWorker, LoadPlugin, LoadedPlugin, LogLevel, ToWorker};
 
@@ -86,7 +87,7 @@ pub(crate) fn notify(plugin: &str) -> NotifyCall {
         timeout: Duration::from_secs(20),
         event: NotifyEvent {
             id: 7,
-            router: "VI_1".parse().unwrap(),
+            subject: Subject::Router("VI_1".parse().unwrap()),
             was: VrrpState::Backup,
             now: VrrpState::Master,
             priority: 150,

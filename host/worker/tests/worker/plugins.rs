@@ -262,8 +262,8 @@ fn webhook_posts_json_and_takes_2xx_only() {
     assert!(head.contains("content-type: application/json\r\n"), "{head}");
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     let expected = serde_json::json!({
-        "node": "lb01", "instance": "VI_1", "was": "BACKUP", "now": "MASTER", "priority": 150,
-        "at": "2001-09-09T01:46:40.123Z", "id": 7, "cause": "peer is silent",
+        "node": "lb01", "kind": "vrrp", "instance": "VI_1", "was": "BACKUP", "now": "MASTER", "priority": 150,
+        "at": "2001-09-09T01:46:40.123Z", "id": 7, "cause": "peer is silent", "from": null, "to": null,
     });
     assert_eq!(body, expected);
 

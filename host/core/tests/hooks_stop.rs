@@ -1,0 +1,171 @@
+//! The end: a hook may be told before the addresses are released, but never holds them longer than its bound.
+
+mod lan;
+
+use std::time::Duration;
+
+use lan::Lan;
+use lan::config::{With, hook, ms, node, secs, service};
+use standfast_core::command::Command;
+use standfast_core::config::file::Config;
+use standfast_core::config::notify::{AtStop, NotifyConfig, Phase};
+use standfast_core::config::topic::{About, State, Subject, Topic};
+use standfast_core::event::Event;
+use standfast_core::ids::VrrpState;
+use standfast_core::time::Instant;
+
+const STATES: &[VrrpState] = &[VrrpState::Master, VrrpState::Stopped];
+
+fn told_of_stop(phase: Phase, within: Duration) -> Config {
+    node(100).with_hook(NotifyConfig {
+        at_stop: AtStop { phase, within },
+        ..hook("log", STATES)
+    })
+}
+
+/// A master that has nothing left to tell.
+fn master(config: Config) -> Lan {
+    let mut lan = Lan::new([config]);
+    lan.wait_master(0, secs(5));
+    lan.run_for(ms(100));
+    lan.hands(0).told.clear();
+    lan
+}
+
+fn goodbyes(lan: &Lan, since: Instant) -> usize {
+    let sent = lan.sent_since(0, since);
+    sent.iter().filter(|sent| sent.advert.priority == 0).count()
+}
+
+fn exits(lan: &Lan) -> usize {
+    lan.count(0, Instant::default(), |command| *command == Command::Exit)
+}
+
+#[test]
+fn before_means_that_the_hook_knows_while_the_address_is_still_held() {
+    let mut lan = master(told_of_stop(Phase::Before, ms(500)));
+    let now = lan.now;
+    lan.shutdown(0);
+    assert_eq!(lan.hands(0).told.len(), 1, "at once");
+    let event = lan.hands(0).told[0].clone();
+    assert_eq!((event.was, event.now), (VrrpState::Master, VrrpState::Stopped));
+    assert!(
+        event.attrs.contains(&("phase".into(), "before".into())),
+        "{event:?}"
+    );
+    assert_eq!((lan.state(0), goodbyes(&lan, now)), (VrrpState::Master, 0));
+    // The hook answers after 1 ms.
+    lan.wait(ms(2), "goodbye", |lan| goodbyes(lan, now) > 0);
+    lan.wait(ms(100), "exit", |lan| exits(lan) == 1);
+    assert_eq!(lan.hands(0).told.len(), 1, "it is not told the same twice");
+}
+
+#[test]
+fn a_hook_that_hangs_delays_the_goodbye_by_its_bound_and_no_more() {
+    for (worker, hangs) in [(true, true), (false, false)] {
+        let mut lan = master(told_of_stop(Phase::Before, ms(300)));
+        lan.hands(0).hooks_fail = true;
+        lan.hands(0).worker_up = worker && !hangs;
+        if !worker {
+            lan.handle(0, Event::WorkerDown("killed".into()));
+        }
+        let now = lan.now;
+        lan.shutdown(0);
+        let took = lan.wait(secs(1), "goodbye", |lan| goodbyes(lan, now) > 0);
+        assert_eq!(took, ms(300));
+        lan.wait(secs(3), "exit", |lan| exits(lan) == 1);
+    }
+}
+
+#[test]
+fn the_master_goes_on_speaking_while_a_hook_is_told() {
+    let mut lan = master(told_of_stop(Phase::Before, secs(5)));
+    lan.hands(0).worker_up = false;
+    let now = lan.now;
+    lan.shutdown(0);
+    lan.run_for(ms(4900));
+    let sent = lan.sent_since(0, now);
+    assert!(sent.len() >= 4 && sent.iter().all(|sent| sent.advert.priority == 100));
+    // What makes it unfit meanwhile still does.
+    lan.cable(0, false);
+    assert_eq!(lan.state(0), VrrpState::Fault);
+}
+
+#[test]
+fn a_second_request_waits_for_no_hook() {
+    let mut lan = master(told_of_stop(Phase::Before, secs(30)));
+    lan.hands(0).worker_up = false;
+    let now = lan.now;
+    lan.shutdown(0);
+    lan.run_for(ms(100));
+    assert_eq!(goodbyes(&lan, now), 0);
+    lan.shutdown(0);
+    assert_eq!(goodbyes(&lan, now), 1);
+}
+
+#[test]
+fn who_is_about_to_leave_takes_no_new_configuration() {
+    let mut lan = master(told_of_stop(Phase::Before, secs(5)));
+    lan.hands(0).worker_up = false;
+    lan.shutdown(0);
+    lan.reload(0, node(50));
+    assert_eq!(lan.router(0).priority, 100);
+}
+
+#[test]
+fn after_means_that_the_exit_waits_and_not_the_goodbye() {
+    let mut lan = master(told_of_stop(Phase::After, ms(3500)));
+    lan.hands(0).hooks_fail = true;
+    let now = lan.now;
+    lan.shutdown(0);
+    assert_eq!(goodbyes(&lan, now), 1, "at once");
+    let took = lan.wait(secs(5), "exit", |lan| exits(lan) == 1);
+    assert_eq!(took, ms(3500));
+}
+
+#[test]
+fn a_hook_that_hears_of_no_end_delays_nothing() {
+    let deaf = NotifyConfig {
+        at_stop: AtStop {
+            phase: Phase::Before,
+            within: secs(5),
+        },
+        ..hook("log", &[VrrpState::Master])
+    };
+    let mut lan = master(node(100).with_hook(deaf));
+    let now = lan.now;
+    lan.shutdown(0);
+    assert_eq!(goodbyes(&lan, now), 1);
+}
+
+#[test]
+fn the_daemon_and_its_services_end_in_order() {
+    let topic = |about, state| Topic {
+        about,
+        states: vec![state],
+    };
+    let before = NotifyConfig {
+        topics: vec![
+            topic(About::Daemon, State::STOP),
+            topic(About::Service(None), State::STOPPED),
+        ],
+        at_stop: AtStop {
+            phase: Phase::Before,
+            within: ms(500),
+        },
+        ..hook("log", &[])
+    };
+    let mut lan = master(node(100).with_service(service("nginx")).with_hook(before));
+    lan.shutdown(0);
+    assert_eq!(lan.hands(0).told.len(), 1);
+    assert_eq!(lan.hands(0).told[0].subject, Subject::Daemon);
+    assert!(lan.hands(0).alive.is_some(), "nginx still serves");
+    lan.wait(secs(1), "exit", |lan| exits(lan) == 1);
+    let told: Vec<_> = lan
+        .hands(0)
+        .told
+        .iter()
+        .map(|event| event.subject.to_string())
+        .collect();
+    assert_eq!(told, ["daemon", "service nginx"]);
+}
