@@ -65,6 +65,8 @@ impl Caller {
         Ok(Verdict {
             status: Status::from(verdict.status),
             message: text::line(&verdict.message),
+            weight: verdict.weight,
+            next: verdict.next_ms.map(|millis| Duration::from_millis(millis.into())),
         })
     }
 

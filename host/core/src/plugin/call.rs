@@ -87,6 +87,10 @@ pub struct Verdict {
     pub status: Status,
     /// One line, at most 512 bytes.
     pub message: String,
+    /// What the check weighs after this run, in place of its configured weight. As the plugin wrote it: to be clamped.
+    pub weight: Option<i16>,
+    /// When the plugin wishes to be called again, from the end of this run. As the plugin wrote it: to be clamped.
+    pub next: Option<Duration>,
 }
 
 /// No verdict: the plugin could not do its work, and why.

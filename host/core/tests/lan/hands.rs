@@ -309,7 +309,12 @@ pub(crate) fn loaded(digest: &str) -> LoadedPlugin {
 
 pub(crate) fn verdict(status: Status) -> CheckOutcome {
     let message = format!("{status:?}");
-    Ok(Verdict { status, message })
+    Ok(Verdict {
+        status,
+        message,
+        weight: None,
+        next: None,
+    })
 }
 
 pub(crate) fn error(class: ErrorClass) -> CallError {
