@@ -32,6 +32,7 @@ use crate::ids::{
     CheckName, Family, GroupName, IfName, NotifyName, RouterName, ServiceName, Vrid, VrrpState,
 };
 use crate::plugin::catalog::Catalog;
+use crate::plugin::usage::UsageBoard;
 use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
 use crate::time::Instant;
@@ -68,6 +69,7 @@ pub struct Engine {
     services: BTreeMap<ServiceName, Service>,
     hooks: BTreeMap<NotifyName, Hook>,
     catalog: Catalog,
+    usage: UsageBoard,
     worker: WorkerStatus,
     commands: VecDeque<Command>,
     event_id: u64,
@@ -95,6 +97,7 @@ impl Engine {
             routers: BTreeMap::new(),
             groups: BTreeMap::new(),
             notifies: BTreeMap::new(),
+            actions: BTreeMap::new(),
         };
         let mut engine = Self {
             config: empty,
@@ -114,6 +117,7 @@ impl Engine {
             services: BTreeMap::new(),
             hooks: BTreeMap::new(),
             catalog: Catalog::default(),
+            usage: UsageBoard::default(),
             worker: WorkerStatus::default(),
             commands: VecDeque::new(),
             event_id: 0,
@@ -173,6 +177,8 @@ impl Engine {
             } => self.on_plugin_loaded(&plugin, generation, result, now),
             Event::WorkerUp(engine) => self.on_worker_up(engine, now),
             Event::WorkerDown(why) => self.on_worker_down(why, now),
+            Event::Act(call) => self.on_act(call),
+            Event::Used(usage) => self.on_used(usage),
             Event::Notified { notify, id, result } => {
                 if let Some(hook) = self.hooks.get_mut(&notify) {
                     hook.on_notified(id, result, now);

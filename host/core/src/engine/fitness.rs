@@ -19,10 +19,12 @@ impl Engine {
     pub(super) fn changes_standing(&self, event: &Event, now: Instant) -> bool {
         match event {
             Event::Packet(_)
+            | Event::Act(_)
             | Event::AddressesDone { .. }
             | Event::Checked { .. }
             | Event::SendFailed { .. }
             | Event::Notified { .. }
+            | Event::Used(_)
             | Event::WallClock(_) => false,
             Event::Tick => {
                 let past = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
