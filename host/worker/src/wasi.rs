@@ -21,7 +21,11 @@ pub(crate) type Pins = Arc<Mutex<Vec<(String, IpAddr)>>>;
 /// What WASI offers to this call.
 pub(crate) async fn context(scope: &Scope, output: &Output) -> Result<WasiCtx, CallError> {
     let mut wasi = WasiCtx::builder();
-    wasi.stdout(output.clone()).stderr(output.clone());
+    // Every address is asked for below.
+    wasi.stdout(output.clone())
+        .stderr(output.clone())
+        .allow_tcp(true)
+        .allow_udp(true);
     for (key, values) in &scope.facts.settings {
         wasi.env(key, values.first().map_or("", String::as_str));
     }

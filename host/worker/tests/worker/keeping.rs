@@ -57,7 +57,7 @@ fn state_outlives_a_trap_and_a_hot_load_and_has_a_quota() {
         "Some(800)"
     );
     assert_eq!(worker.wish(&set("1"), Grants::default()), "Error::Quota");
-    let (.., told) = worker.log("state denied");
+    let (.., told) = worker.log("state over 1 KiB denied");
     assert!(told.ends_with("grant { state \"64KiB\" }"), "{told}");
 }
 
