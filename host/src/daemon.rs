@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
+use crate::actions::Actions;
 use crate::alarm::{Alarm, now};
 use crate::alone::alone;
 use crate::control::server::{Asked, Told, listen};
@@ -129,6 +130,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let (appeared_sender, appeared) = mpsc::channel(EVENTS);
     let looks = plugin_files::start(event_sender.clone(), appeared_sender).map_err(runtime)?;
     let systemd = Systemd::start().map_err(runtime)?;
+    let worker = Worker::start(program, options.cache_dir.clone(), event_sender.clone());
     let hands = Hands {
         sockets,
         frames,
@@ -136,7 +138,8 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         links,
         journal: Journal::new(),
         supervisor: Supervisor::new(service_sender),
-        worker: Worker::start(program, options.cache_dir.clone(), event_sender.clone()),
+        actions: Actions::new(worker.clone()),
+        worker,
         kinds: BTreeMap::new(),
         askers: BTreeMap::new(),
         keeper,

@@ -17,6 +17,7 @@ use standfast_core::wire::frame;
 use standfast_core::wire::neighbour::unsolicited;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::actions::Actions;
 use crate::alarm::now;
 use crate::journal::Journal;
 use crate::net::jobs::{Answer, Job};
@@ -37,6 +38,7 @@ pub(crate) struct Hands {
     pub(crate) journal: Journal,
     pub(crate) supervisor: Supervisor,
     pub(crate) worker: Worker,
+    pub(crate) actions: Actions,
     pub(crate) kinds: BTreeMap<ServiceName, ServiceKind>,
     /// Operators who wait, by ticket.
     pub(crate) askers: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
@@ -78,6 +80,7 @@ impl Hands {
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),
+            Command::Act { id, action } => self.actions.run(id, action),
             Command::Notify(mut call) => {
                 // The time of the event, however late it is told.
                 let age = now().since(call.event.at);

@@ -1,5 +1,6 @@
 //! The command `standfast`: parse, call, exit code.
 
+mod actions;
 mod alarm;
 mod alone;
 mod cli;

@@ -132,8 +132,9 @@ async fn session(
             },
             message = outgoing.recv() => {
                 let Some(message) = message else { break "the daemon ends".to_owned() };
-                let (key, limit) = Key::asked(&message);
-                overdue.insert(key, Instant::now() + limit + SILENCE);
+                if let Some((key, limit)) = Key::asked(&message) {
+                    overdue.insert(key, Instant::now() + limit + SILENCE);
+                }
                 match timeout(WRITE_LIMIT, write_frame(&mut writer, &message)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => break format!("it does not listen: {error}"),
@@ -211,11 +212,14 @@ enum Key {
 }
 
 impl Key {
-    fn asked(message: &ToWorker) -> (Self, Duration) {
+    fn asked(message: &ToWorker) -> Option<(Self, Duration)> {
         match message {
-            ToWorker::Load(load) => (Self::Load(load.generation), LOAD_LIMIT),
-            ToWorker::Check(call) => (Self::Check(call.check.to_string(), call.run), call.timeout),
-            ToWorker::Notify(call) => (Self::Notify(call.notify.to_string(), call.event.id), call.timeout),
+            ToWorker::Load(load) => Some((Self::Load(load.generation), LOAD_LIMIT)),
+            ToWorker::Check(call) => Some((Self::Check(call.check.to_string(), call.run), call.timeout)),
+            ToWorker::Notify(call) => {
+                Some((Self::Notify(call.notify.to_string(), call.event.id), call.timeout))
+            }
+            ToWorker::Acted { .. } => None,
         }
     }
 
@@ -224,7 +228,9 @@ impl Key {
             FromWorker::Loaded { generation, .. } => Some(Self::Load(*generation)),
             FromWorker::Checked { check, run, .. } => Some(Self::Check(check.to_string(), *run)),
             FromWorker::Notified { notify, id, .. } => Some(Self::Notify(notify.to_string(), *id)),
-            FromWorker::Ready { .. } | FromWorker::Log { .. } => None,
+            FromWorker::Ready { .. } | FromWorker::Log { .. } | FromWorker::Act(_) | FromWorker::Used(_) => {
+                None
+            }
         }
     }
 }
@@ -253,6 +259,8 @@ fn to_event(message: FromWorker) -> Option<Event> {
             took,
         }),
         FromWorker::Notified { notify, id, result } => Some(Event::Notified { notify, id, result }),
+        FromWorker::Act(call) => Some(Event::Act(call)),
+        FromWorker::Used(usage) => Some(Event::Used(usage)),
         FromWorker::Log {
             subject,
             level,

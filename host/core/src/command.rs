@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use crate::config::action::ActionConfig;
 use crate::config::route::{VirtualRoute, VirtualRule};
 use crate::config::service::ServiceConfig;
 use crate::config::virtual_address::VirtualAddress;
 use crate::config::virtual_mac::VirtualMac;
 use crate::ids::{IfName, Mac, RouterName, ServiceName, VrrpState};
-use crate::plugin::call::{CheckCall, NotifyCall};
+use crate::plugin::call::{ActionError, CheckCall, NotifyCall};
 use crate::plugin::channel::LoadPlugin;
 use crate::service::machine::Signal;
 use crate::time::Instant;
@@ -38,6 +39,13 @@ pub enum Command {
     },
     /// Run a check; answer with `Event::Checked`.
     Check(CheckCall),
+    /// Run an action, or say why not; answer the worker with `ToWorker::Acted`.
+    Act {
+        /// The call.
+        id: u64,
+        /// The command with the plugin's words behind it, its timeout cut to what the plugin waits for.
+        action: Result<ActionConfig, ActionError>,
+    },
     /// All is released and stopped: end the process.
     Exit,
     /// Load a plugin; answer with `Event::PluginLoaded`.

@@ -34,6 +34,7 @@ use crate::ids::{
     CheckName, Family, GroupName, IfName, NotifyName, RouterName, ServiceName, Vrid, VrrpState,
 };
 use crate::plugin::catalog::Catalog;
+use crate::plugin::usage::UsageBoard;
 use crate::service::machine::Machine as Service;
 use crate::status::WorkerStatus;
 use crate::time::Instant;
@@ -70,6 +71,7 @@ pub struct Engine {
     services: BTreeMap<ServiceName, Service>,
     hooks: BTreeMap<NotifyName, Hook>,
     catalog: Catalog,
+    usage: UsageBoard,
     worker: WorkerStatus,
     commands: VecDeque<Command>,
     event_id: u64,
@@ -103,6 +105,7 @@ impl Engine {
             routers: BTreeMap::new(),
             groups: BTreeMap::new(),
             notifies: BTreeMap::new(),
+            actions: BTreeMap::new(),
         };
         let mut engine = Self {
             config: empty,
@@ -122,6 +125,7 @@ impl Engine {
             services: BTreeMap::new(),
             hooks: BTreeMap::new(),
             catalog: Catalog::default(),
+            usage: UsageBoard::default(),
             worker: WorkerStatus::default(),
             commands: VecDeque::new(),
             event_id: 0,
@@ -185,6 +189,8 @@ impl Engine {
             } => self.on_plugin_loaded(&plugin, generation, result, now),
             Event::WorkerUp(engine) => self.on_worker_up(engine, now),
             Event::WorkerDown(why) => self.on_worker_down(why, now),
+            Event::Act(call) => self.on_act(call),
+            Event::Used(usage) => self.on_used(usage),
             Event::Notified { notify, id, result } => {
                 if let Some(hook) = self.hooks.get_mut(&notify) {
                     hook.on_notified(id, result, now);

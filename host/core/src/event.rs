@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::file::Config;
 use crate::control::ServiceAction;
 use crate::ids::{CheckName, IfName, NotifyName, PluginName, RouterName, ServiceName};
-use crate::plugin::call::{CallError, CheckOutcome};
+use crate::plugin::call::{ActionCall, CallError, CheckOutcome, Usage};
 use crate::plugin::channel::LoadedPlugin;
 use crate::service::failure::Class;
 use crate::service::machine::Exit;
@@ -16,6 +16,8 @@ use crate::vrrp::addresses::Step;
 /// Everything that happens, as the engine is told it.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A plugin asks for an action; answered by `Command::Act`.
+    Act(ActionCall),
     /// The kernel answered an `AddAddresses` or `RemoveAddresses`.
     AddressesDone {
         /// The router.
@@ -122,6 +124,8 @@ pub enum Event {
     Shutdown,
     /// Time has passed.
     Tick,
+    /// What plugins were denied, and what they measured.
+    Used(Usage),
     /// The wall clock reads so many nanoseconds since 1970 (UTC); told at the start and now and then.
     WallClock(u64),
     /// The worker ended.

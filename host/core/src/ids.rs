@@ -87,6 +87,10 @@ name!(
     NotifyName, 64
 );
 name!(
+    /// One `action` block.
+    ActionName, 64
+);
+name!(
     /// A plugin: `tcp` is the file `tcp.wasm` in a plugin folder.
     PluginName, 64
 );

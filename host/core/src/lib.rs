@@ -24,6 +24,8 @@
 //! | when a new plugin is taken | `plugin/catalog.rs` |
 //! | what a hook is told | `engine/telling.rs` |
 //! | when a hook is told | `hooks.rs` |
+//! | what plugins were denied and measured | `plugin/usage.rs` |
+//! | whether a plugin may have an action run | `engine/plugins.rs`, `config/action.rs` |
 //! | a config word | `config/<block>.rs` |
 //! | what changes on reload | `engine/reload.rs` |
 //! | what an operator sees | `status.rs`, `engine/view.rs`, `engine/why.rs` |

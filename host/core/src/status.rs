@@ -1,5 +1,7 @@
 //! The snapshot: everything an operator may see, one versioned schema for `status --json`, the table and the tests.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Family, Vrid, VrrpState};
@@ -30,6 +32,9 @@ pub struct Snapshot {
     pub notifies: Vec<NotifyStatus>,
     /// Plugins, by name.
     pub plugins: Vec<PluginStatus>,
+    /// What checks and hooks were denied and measured; only those with something to show.
+    #[serde(default)]
+    pub uses: Vec<UseStatus>,
     /// The process that runs the plugins.
     pub worker: WorkerStatus,
     /// Why the last reload was refused; `None` after a good one.
@@ -289,6 +294,32 @@ pub struct PluginStatus {
     pub loaded_ms: Option<u64>,
     /// Why the newest file is not what serves.
     pub error: Option<String>,
+}
+
+/// What one check or hook was denied, and what it measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UseStatus {
+    /// `check` or `notify`.
+    pub block: String,
+    /// Its name.
+    pub name: String,
+    /// Calls of the host that no grant allowed.
+    pub denied: u64,
+    /// Its series.
+    pub metrics: Vec<MetricStatus>,
+}
+
+/// One series of a check or hook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricStatus {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `gauge` or `count`.
+    pub kind: String,
+    /// Its value.
+    pub value: f64,
 }
 
 /// The worker process.

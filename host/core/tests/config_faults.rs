@@ -19,6 +19,11 @@ fn faults_of_a_check() {
     each("check", &format!("{GOOD}; check c {{ plugin tcp\n"), "\n}");
 }
 
+#[test]
+fn faults_of_an_action() {
+    each("action", "action a {\n", &format!("\n}}; {GOOD}"));
+}
+
 /// proves: -R-5.2.4-3 -R-5.2.7-1 -R2-9
 #[test]
 fn faults_of_a_router() {
@@ -131,7 +136,7 @@ notify pager { on master vrrp=VI_2 }
             (4, 14),
             (5, 5),
             (6, 17),
-            (6, 21),
+            (6, 25),
             (10, 23),
             (12, 5),
             (13, 21),

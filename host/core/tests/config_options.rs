@@ -9,6 +9,7 @@ use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
 use standfast_core::config::grant::Grants;
 use standfast_core::config::notify::{AtStop, Phase};
+use standfast_core::config::reach::{NamePattern, PingTarget, ProcessGrant, ReadGrant};
 use standfast_core::config::router::Preempt;
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
 use standfast_core::config::topic::{About, State, Topic};
@@ -40,14 +41,21 @@ check "every-word" {
     }
     grant {
         tcp "127.0.0.1:80" "[::1]:80"; tcp "DB.example.net:5432"
-        http "https://hooks.example.net" "http://[2001:db8::1]:8080/a/b"
-        read "/etc/standfast/maintenance"
+        udp "192.0.2.53:53"
+        http "https://hooks.example.net" "http://[2001:db8::1]:8080/a/b"; http "http://a/" methods="GET HEAD"
+        resolve "*.SVC.example.net" "db.example.net"
+        ping "192.0.2.0/24" "192.0.2.1" "gw.example.net"
+        read "/etc/standfast/maintenance"; read "/run/redis.pid" max="4KiB"
+        preopen "/srv/data" mode="ro"
         processes comm="nginx" comm="php-fpm"
-        processes comm="app"
+        processes comm="app" exe="/usr/sbin/nginx" pidfile="/run/nginx.pid" cgroup="/system.slice/nginx.service"
+        action "reload-nginx"
         memory "16MiB"
+        state "64KiB"; metrics 20
         log "20/s"
     }
 }
+action "reload-nginx" { exec "/usr/sbin/nginx" "-s" "reload"; user "nginx"; timeout "3s"; args 1 }
 check "plain" { plugin "tcp" }
 /- check "taken-out" { interval "nonsense" }
 vrrp "VI_1" {
@@ -141,19 +149,60 @@ fn every_word_means_what_it_says() {
                 HttpPrefix {
                     tls: true,
                     authority: host("hooks.example.net", 443),
-                    path: "/".into()
+                    path: "/".into(),
+                    methods: Vec::new(),
                 },
                 HttpPrefix {
                     tls: false,
                     authority: host("2001:db8::1", 8080),
-                    path: "/a/b".into()
+                    path: "/a/b".into(),
+                    methods: Vec::new(),
+                },
+                HttpPrefix {
+                    tls: false,
+                    authority: host("a", 80),
+                    path: "/".into(),
+                    methods: vec!["GET".into(), "HEAD".into()],
                 },
             ],
-            read: vec!["/etc/standfast/maintenance".into()],
-            processes: vec!["nginx".into(), "php-fpm".into(), "app".into()],
+            udp: vec![host("192.0.2.53", 53)],
+            resolve: vec![
+                NamePattern::Below("svc.example.net".into()),
+                NamePattern::Exactly("db.example.net".into()),
+            ],
+            ping: vec![
+                PingTarget::Network([192, 0, 2, 0].into(), 24),
+                PingTarget::Network([192, 0, 2, 1].into(), 32),
+                PingTarget::Name("gw.example.net".into()),
+            ],
+            read: vec![
+                "/etc/standfast/maintenance".into(),
+                ReadGrant {
+                    path: "/run/redis.pid".into(),
+                    max: Some(4096),
+                },
+            ],
+            preopen: vec!["/srv/data".into()],
+            processes: vec![
+                "nginx".into(),
+                "php-fpm".into(),
+                "app".into(),
+                ProcessGrant::Exe("/usr/sbin/nginx".into()),
+                ProcessGrant::Pidfile("/run/nginx.pid".into()),
+                ProcessGrant::Cgroup("/system.slice/nginx.service".into()),
+            ],
+            actions: vec!["reload-nginx".parse().expect("a name")],
             memory: 16 << 20,
+            state: 64 << 10,
+            metrics: 20,
             log_per_second: 20,
         }
+    );
+    let action = &config.actions[&"reload-nginx".parse().expect("a name")];
+    assert_eq!(action.exec, ["/usr/sbin/nginx", "-s", "reload"]);
+    assert_eq!(
+        (action.user.as_str(), action.timeout, action.args),
+        ("nginx", Duration::from_secs(3), 1)
     );
 
     let router = &config.routers[&"VI_1".parse().expect("a name")];

@@ -213,6 +213,7 @@ fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
         rows.collect(),
         paint,
     );
+    uses(out, snapshot, paint);
     if !snapshot.worker.up {
         let why = snapshot.worker.error.as_deref().unwrap_or("starting");
         line(
@@ -223,6 +224,28 @@ fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             ),
         );
     }
+}
+
+/// What checks and hooks measured and were denied.
+fn uses(out: &mut String, snapshot: &Snapshot, paint: Paint) {
+    let mut rows = Vec::new();
+    for user in &snapshot.uses {
+        let who = || Cell::plain(format!("{} {}", user.block, user.name));
+        if user.denied > 0 {
+            let denied = Cell(user.denied.to_string(), Some(Colour::Bad));
+            rows.push(vec![who(), Cell::plain("calls denied (see the log)"), denied]);
+        }
+        for metric in &user.metrics {
+            let labels = metric.labels.iter();
+            let labels: Vec<_> = labels.map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+            let name = match labels.as_slice() {
+                [] => metric.name.clone(),
+                labels => format!("{}{{{}}}", metric.name, labels.join(",")),
+            };
+            rows.push(vec![who(), Cell::plain(name), Cell::plain(metric.value)]);
+        }
+    }
+    table(out, &["USE", "METRIC", "VALUE"], rows, paint);
 }
 
 fn priority(router: &RouterStatus) -> String {

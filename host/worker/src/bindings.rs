@@ -4,8 +4,9 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "plugin",
+    world: "everything",
     imports: {
+        "standfast:plugin/actions": async,
         "standfast:plugin/processes": async,
         "standfast:plugin/net": async,
         "standfast:plugin/files": async,

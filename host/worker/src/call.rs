@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use standfast_core::config::topic;
 use standfast_core::plugin::call::{
-    CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
+    CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, User, Verdict,
 };
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
+use wasmtime::component::Instance;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
@@ -46,6 +47,7 @@ impl Caller {
             return Err(missing(format!("plugin {} is a hook, not a check", call.plugin)));
         };
         let facts = Facts {
+            user: Some(User::Check(call.check.clone())),
             name: call.check.into(),
             number: call.run,
             previous: call.previous,
@@ -53,11 +55,14 @@ impl Caller {
             grants: call.grants,
             routers: call.routers,
         };
-        let mut store = self.store(subject, facts, received, call.timeout);
+        let mut store = self.store(subject, facts, received, call.timeout).await?;
         let deadline = store.data().scope.deadline + GRACE;
         let running = async {
             let _ticking = self.machine.tick();
-            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            let instance = match begin(loaded, &mut store).await? {
+                Ok(instance) => instance,
+                Err(failure) => return Ok(Err(failure)),
+            };
             let guest = check.load(&mut store, &instance)?;
             guest.call_run(&mut store).await
         };
@@ -83,6 +88,7 @@ impl Caller {
             return Err(missing(format!("plugin {} is a check, not a hook", call.plugin)));
         };
         let facts = Facts {
+            user: Some(User::Notify(call.notify.clone())),
             name: call.notify.into(),
             number: call.event.id,
             previous: None,
@@ -97,11 +103,14 @@ impl Caller {
             },
         };
         let event = event(call.event);
-        let mut store = self.store(subject, facts, received, call.timeout);
+        let mut store = self.store(subject, facts, received, call.timeout).await?;
         let deadline = store.data().scope.deadline + GRACE;
         let running = async {
             let _ticking = self.machine.tick();
-            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            let instance = match begin(loaded, &mut store).await? {
+                Ok(instance) => instance,
+                Err(failure) => return Ok(Err(failure)),
+            };
             let guest = notify.load(&mut store, &instance)?;
             guest.call_handle(&mut store, &event).await
         };
@@ -109,7 +118,7 @@ impl Caller {
         settle(&store, ended, call.timeout)
     }
 
-    /// Makes an instance and looks at its exports, without calling them: a hook has effects.
+    /// Makes an instance and looks at its exports, without calling more than `lifecycle`: a hook has effects.
     pub(crate) async fn instantiate(
         &self,
         loaded: &Loaded,
@@ -117,11 +126,14 @@ impl Caller {
         subject: Arc<Subject>,
         timeout: Duration,
     ) -> Result<(), CallError> {
-        let mut store = self.store(subject, facts, Instant::now(), timeout);
+        let mut store = self.store(subject, facts, Instant::now(), timeout).await?;
         let deadline = store.data().scope.deadline + GRACE;
         let running = async {
             let _ticking = self.machine.tick();
-            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            let instance = match begin(loaded, &mut store).await? {
+                Ok(instance) => instance,
+                Err(failure) => return Ok(Err(failure)),
+            };
             if let Some(check) = &loaded.check {
                 check.load(&mut store, &instance)?;
             }
@@ -134,19 +146,29 @@ impl Caller {
         settle(&store, ended, timeout)
     }
 
-    fn store(
+    async fn store(
         &self,
         subject: Arc<Subject>,
         facts: Facts,
         received: Instant,
         timeout: Duration,
-    ) -> Store<Session> {
+    ) -> Result<Store<Session>, CallError> {
         let shared = Arc::clone(&self.shared);
-        Session::store(
-            &self.machine.engine,
-            Scope::new(facts, subject, shared, received, timeout),
-        )
+        let scope = Scope::new(facts, subject, shared, received, timeout);
+        Session::store(&self.machine.engine, scope).await
     }
+}
+
+/// A new instance that has got ready.
+async fn begin(loaded: &Loaded, store: &mut Store<Session>) -> wasmtime::Result<Result<Instance, Failure>> {
+    let instance = loaded.pre.instantiate_async(&mut *store).await?;
+    if let Some(lifecycle) = &loaded.lifecycle {
+        let guest = lifecycle.load(&mut *store, &instance)?;
+        if let Err(failure) = guest.call_start(&mut *store).await? {
+            return Ok(Err(failure));
+        }
+    }
+    Ok(Ok(instance))
 }
 
 /// No plugin, or not one of the wanted kind.
@@ -171,6 +193,7 @@ type Ended<T> = Result<wasmtime::Result<Result<T, Failure>>, Elapsed>;
 fn settle<T>(store: &Store<Session>, ended: Ended<T>, timeout: Duration) -> Result<T, CallError> {
     let session = store.data();
     let last_words = session.output.finish();
+    session.scope.subject.report();
     match ended {
         Ok(Ok(Ok(answer))) => Ok(answer),
         Ok(Ok(Err(failure))) => Err(failed(failure)),

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use standfast_core::ids::PluginName;
 use wasmtime::component::InstancePre;
 
-use crate::bindings::exports::standfast::plugin::{check, notify};
+use crate::bindings::exports::standfast::plugin::{check, lifecycle, notify};
 use crate::session::Session;
 
 /// A component ready to be called.
@@ -19,6 +19,8 @@ pub(crate) struct Loaded {
     pub(crate) check: Option<check::GuestIndices>,
     /// Set if it is a hook.
     pub(crate) notify: Option<notify::GuestIndices>,
+    /// Set if it wants to get ready first.
+    pub(crate) lifecycle: Option<lifecycle::GuestIndices>,
 }
 
 /// All that serve. A call keeps the one that it began with.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::bindings::Plugin;
+use crate::bindings::Everything;
 use crate::grants::MEMORY_MAX;
+use crate::host::lookup;
 use crate::session::Session;
 
 /// Calls that can run at the same time; every one has a slot of the pool.
@@ -87,7 +88,8 @@ fn pooled() -> Config {
 fn link(engine: &Engine) -> wasmtime::Result<Linker<Session>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |session| session)?;
+    Everything::add_to_linker::<_, HasSelf<_>>(&mut linker, |session| session)?;
+    lookup::shadow(&mut linker)?;
     Ok(linker)
 }
 

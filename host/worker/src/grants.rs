@@ -3,8 +3,11 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use standfast_core::config::address::HostPort;
 use standfast_core::config::grant::Grants;
+use standfast_core::config::reach::{PingTarget, ProcessGrant};
 
+use crate::addresses::{literal, only_spelled_out};
 use crate::text;
 
 /// Most linear memory a call can be granted; only address space is set aside for it.
@@ -21,37 +24,59 @@ pub(crate) enum Want<'a> {
         host: &'a str,
         port: u16,
         path: &'a str,
+        method: &'a str,
     },
+    /// Send datagrams.
+    Udp { host: &'a str, port: u16 },
+    /// Ask for an echo.
+    Ping(&'a str),
+    /// Look a name up.
+    Resolve(&'a str),
     /// Look at a path.
     Read(&'a str),
-    /// See processes of this name.
-    Processes(&'a str),
+    /// See these processes.
+    Processes(&'a ProcessGrant),
+    /// Have an action run.
+    Action(&'a str),
+    /// Keep more bytes than these.
+    State(u64),
+    /// Show more series than these.
+    Metrics(u32),
 }
 
 impl Want<'_> {
     /// Whether these grants allow it.
     pub(crate) fn granted(self, grants: &Grants) -> bool {
         match self {
-            Self::Tcp { host, port } => grants
-                .tcp
-                .iter()
-                .any(|grant| grant.port == port && same_host(&grant.host, host)),
+            Self::Tcp { host, port } => has(&grants.tcp, host, port),
+            Self::Udp { host, port } => has(&grants.udp, host, port),
             Self::Http {
                 tls,
                 host,
                 port,
                 path,
+                method,
             } => grants.http.iter().any(|grant| {
                 grant.tls == tls
                     && grant.authority.port == port
                     && same_host(&grant.authority.host, host)
                     && path.starts_with(&grant.path)
                     && !climbs(path)
+                    && (grant.methods.is_empty() || grant.methods.iter().any(|granted| granted == method))
             }),
-            Self::Read(path) => {
-                Path::new(path).is_absolute() && grants.read.iter().any(|grant| grant.as_os_str() == path)
+            Self::Ping(host) => grants.ping.iter().any(|target| may_ping(target, host)),
+            Self::Resolve(name) => {
+                let mut hosts = grants.tcp.iter().chain(&grants.udp);
+                grants.resolve.iter().any(|pattern| pattern.covers(name))
+                    || hosts.any(|grant| same_host(&grant.host, name))
             }
-            Self::Processes(comm) => grants.processes.iter().any(|grant| grant == comm),
+            Self::Read(path) => {
+                Path::new(path).is_absolute()
+                    && grants.read.iter().any(|grant| grant.path.as_os_str() == path)
+            }
+            Self::Processes(wanted) => grants.processes.contains(wanted),
+            Self::Action(name) => grants.actions.iter().any(|action| action.as_str() == name),
+            Self::State(_) | Self::Metrics(_) => false,
         }
     }
 
@@ -62,14 +87,27 @@ impl Want<'_> {
     {
         match self {
             Self::Tcp { port, .. } => Want::Tcp { host, port },
-            Self::Http { tls, port, path, .. } => Want::Http {
+            Self::Udp { port, .. } => Want::Udp { host, port },
+            Self::Ping(_) => Want::Ping(host),
+            Self::Http {
+                tls,
+                port,
+                path,
+                method,
+                ..
+            } => Want::Http {
                 tls,
                 host,
                 port,
                 path,
+                method,
             },
-            Self::Read(path) => Want::Read(path),
-            Self::Processes(comm) => Want::Processes(comm),
+            Self::Resolve(_)
+            | Self::Read(_)
+            | Self::Processes(_)
+            | Self::Action(_)
+            | Self::State(_)
+            | Self::Metrics(_) => self,
         }
     }
 
@@ -77,14 +115,22 @@ impl Want<'_> {
     pub(crate) fn what(self) -> String {
         match self {
             Self::Tcp { host, port } => format!("tcp {}", authority(host, port)),
+            Self::Udp { host, port } => format!("udp {}", authority(host, port)),
             Self::Http {
                 tls,
                 host,
                 port,
                 path,
-            } => format!("http {}", url(tls, host, port, path)),
+                method,
+            } => format!("http {method} {}", url(tls, host, port, path)),
+            Self::Ping(host) => format!("ping {host}"),
+            Self::Resolve(name) => format!("resolve {name}"),
             Self::Read(path) => format!("read {path}"),
-            Self::Processes(comm) => format!("processes {comm}"),
+            Self::Processes(wanted) => format!("processes {}", processes(wanted)),
+            Self::Action(name) => format!("action {name}"),
+            Self::State(0) => "state".to_owned(),
+            Self::State(granted) => format!("state over {}", text::size(granted)),
+            Self::Metrics(granted) => format!("a metric beyond {granted} series, or of an odd name"),
         }
     }
 
@@ -92,37 +138,57 @@ impl Want<'_> {
     pub(crate) fn grant(self) -> String {
         let inside = match self {
             Self::Tcp { host, port } => format!("tcp {}", text::quoted(&authority(host, port))),
+            Self::Udp { host, port } => format!("udp {}", text::quoted(&authority(host, port))),
             Self::Http {
                 tls,
                 host,
                 port,
                 path,
+                ..
             } => {
                 format!("http {}", text::quoted(&url(tls, host, port, path)))
             }
+            Self::Ping(host) => format!("ping {}", text::quoted(host)),
+            Self::Resolve(name) => format!("resolve {}", text::quoted(name)),
             Self::Read(path) => format!("read {}", text::quoted(path)),
-            Self::Processes(comm) => format!("processes comm={}", text::quoted(comm)),
+            Self::Processes(wanted) => format!("processes {}", processes(wanted)),
+            Self::Action(name) => format!("action {}", text::quoted(name)),
+            Self::State(granted) => {
+                let more = (granted * 2).clamp(64 << 10, 1 << 20);
+                format!("state {}", text::quoted(&text::size(more).replace(' ', "")))
+            }
+            Self::Metrics(granted) => format!("metrics {}", (granted * 2).clamp(20, 1000)),
         };
         format!("grant {{ {inside} }}")
     }
 }
 
-/// Whether an address may only be reached when it is spelled out: link-local (cloud metadata lives there), multicast,
-/// broadcast and unspecified ones.
-pub(crate) fn only_spelled_out(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_multicast() || v4.is_broadcast() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_multicast() || v6.is_unspecified(),
+fn has(granted: &[HostPort], host: &str, port: u16) -> bool {
+    granted
+        .iter()
+        .any(|grant| grant.port == port && same_host(&grant.host, host))
+}
+
+/// A network holds an address that must be spelled out only if it lies among such: 0.0.0.0/0 does not.
+fn may_ping(target: &PingTarget, host: &str) -> bool {
+    match (target, literal(host)) {
+        (PingTarget::Name(name), None) => same_host(name, host),
+        (PingTarget::Network(net, prefix), Some(address)) => {
+            let spelled_out = *prefix >= 4 && only_spelled_out(*net);
+            target.contains(address) && (spelled_out || !only_spelled_out(address))
+        }
+        (PingTarget::Name(_), Some(_)) | (PingTarget::Network(..), None) => false,
     }
 }
 
-/// A literal address, with or without brackets, IPv4 inside IPv6 unwrapped.
-pub(crate) fn literal(host: &str) -> Option<IpAddr> {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+fn processes(wanted: &ProcessGrant) -> String {
+    let (word, value) = match wanted {
+        ProcessGrant::Comm(comm) => ("comm", comm.clone()),
+        ProcessGrant::Exe(exe) => ("exe", exe.display().to_string()),
+        ProcessGrant::Pidfile(file) => ("pidfile", file.display().to_string()),
+        ProcessGrant::Cgroup(cgroup) => ("cgroup", cgroup.clone()),
+    };
+    format!("{word}={}", text::quoted(&value))
 }
 
 fn same_host(granted: &str, wanted: &str) -> bool {
@@ -160,7 +226,8 @@ fn url(tls: bool, host: &str, port: u16, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use standfast_core::config::address::{HostPort, HttpPrefix};
+    use standfast_core::config::address::HttpPrefix;
+    use standfast_core::config::reach::NamePattern;
 
     use super::*;
 
@@ -175,6 +242,7 @@ mod tests {
                 tls: true,
                 authority: at("h.example.net", 443),
                 path: "/ok/".into(),
+                methods: vec!["GET".into()],
             }],
             read: vec!["/run/x".into()],
             ..Grants::default()
@@ -200,6 +268,7 @@ mod tests {
                 host: "h.example.net",
                 port: 443,
                 path,
+                method: "GET",
             }
             .granted(&grants())
         };
@@ -227,7 +296,46 @@ mod tests {
             host: "a.b",
             port: 443,
             path: "/h\"",
+            method: "GET",
         };
         assert_eq!(want.grant(), "grant { http \"https://a.b/h\\\"\" }");
+    }
+    #[test]
+    fn a_method_must_be_among_the_granted() {
+        let post = Want::Http {
+            tls: true,
+            host: "h.example.net",
+            port: 443,
+            path: "/ok/",
+            method: "POST",
+        };
+        assert!(!post.granted(&grants()));
+    }
+
+    #[test]
+    fn a_ping_of_everywhere_does_not_reach_metadata() {
+        let all = |net: &str, prefix| Grants {
+            ping: vec![PingTarget::Network(net.parse().unwrap(), prefix)],
+            ..Grants::default()
+        };
+        let may = |host, grants: Grants| Want::Ping(host).granted(&grants);
+        assert!(may("192.0.2.1", all("0.0.0.0", 0)) && may("::ffff:192.0.2.1", all("192.0.2.0", 24)));
+        assert!(
+            !may("100.100.100.200", all("64.0.0.0", 2))
+                && !may("169.254.169.254", all("0.0.0.0", 0))
+                && !may("gw", all("0.0.0.0", 0))
+        );
+        assert!(may("169.254.1.1", all("169.254.0.0", 16)));
+    }
+
+    #[test]
+    fn names_are_resolved_where_a_grant_has_them() {
+        let grants = Grants {
+            resolve: vec![NamePattern::Below("svc.example.net".into())],
+            ..grants()
+        };
+        let may = |name| Want::Resolve(name).granted(&grants);
+        assert!(may("a.svc.example.net") && may("db.example.net"));
+        assert!(!may("svc.example.net") && !may("h.example.net") && !may("example.net"));
     }
 }

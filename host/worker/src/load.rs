@@ -14,7 +14,7 @@ use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass};
 use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin};
 use wasmtime::component::Component;
 
-use crate::bindings::exports::standfast::plugin::{check, notify};
+use crate::bindings::exports::standfast::plugin::{check, lifecycle, notify};
 use crate::cache::{Cache, Entry};
 use crate::call::Caller;
 use crate::catalog::{Catalog, Loaded};
@@ -137,6 +137,7 @@ impl Loader {
         }
         Ok(Loaded {
             digest,
+            lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
             pre,
             check,
             notify,
@@ -232,6 +233,7 @@ fn hex(digest: &[u8]) -> String {
 
 fn nobody(name: &str) -> Facts {
     Facts {
+        user: None,
         name: name.to_owned(),
         number: 0,
         previous: None,

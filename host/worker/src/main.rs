@@ -5,9 +5,11 @@
 //! | what the daemon and this program say to each other | `channel`, `serve` |
 //! | how a plugin file comes to serve | `load`, `cache`, `compile`, `native`, `catalog` |
 //! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
-//! | what a plugin may reach | `grants`, `subject`, `stdio`, `host/` |
+//! | what a plugin may reach | `grants`, `addresses`, `stdio`, `wasi`, `host/` |
+//! | what outlives a call | `subject`, `memory`, `tally`, `names`, `desk` |
 //! | what this program itself may do | `cage` |
 
+mod addresses;
 mod bindings;
 mod cache;
 mod cage;
@@ -16,11 +18,14 @@ mod catalog;
 mod channel;
 mod cli;
 mod compile;
+mod desk;
 mod engine;
 mod grants;
 mod host;
 mod lane;
 mod load;
+mod memory;
+mod names;
 mod native;
 mod scope;
 mod serve;
@@ -28,7 +33,9 @@ mod session;
 mod shared;
 mod stdio;
 mod subject;
+mod tally;
 mod text;
+mod wasi;
 
 use std::process::ExitCode;
 

@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::ids::{RouterName, VrrpState};
-use standfast_core::plugin::call::Status;
+use standfast_core::plugin::call::{Status, User};
 
 use crate::grants::Want;
 use crate::shared::Shared;
 use crate::subject::Subject;
+use crate::wasi::Pins;
 
 /// What a call is told.
 pub(crate) struct Facts {
-    /// Name of the check or hook.
+    /// The check or hook; none for a first instance that is not called.
+    pub(crate) user: Option<User>,
+    /// Its name.
     pub(crate) name: String,
     /// Run or event.
     pub(crate) number: u64,
@@ -32,6 +35,8 @@ pub(crate) struct Scope {
     pub(crate) facts: Facts,
     pub(crate) subject: Arc<Subject>,
     pub(crate) shared: Arc<Shared>,
+    /// Names that WASI has looked up in this call.
+    pub(crate) pins: Pins,
     /// When the call ends, whatever it does.
     pub(crate) deadline: Instant,
     /// When the host's own work ends: a little earlier, so that the plugin can say what it waited for.
@@ -53,6 +58,7 @@ impl Scope {
             facts,
             subject,
             shared,
+            pins: Pins::default(),
             deadline,
             reach: received + timeout.saturating_sub(margin),
         }

@@ -102,6 +102,7 @@ async fn read(mut from: OwnedReadHalf, worker: &Worker) -> Result<(), ChannelErr
             ToWorker::Load(request) => worker.load(request),
             ToWorker::Check(call) => worker.check(call),
             ToWorker::Notify(call) => worker.notify(call),
+            ToWorker::Acted { id, result } => worker.caller.shared.desk.answer(id, result),
         }
     }
     Ok(())
@@ -130,7 +131,7 @@ impl Worker {
     fn start(machine: Arc<Machine>, cache: Cache, out: mpsc::Sender<FromWorker>) -> Result<Self, String> {
         let caller = Caller {
             machine,
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(Shared::new(out.clone()).map_err(text)?),
         };
         let catalog = Arc::new(Catalog::default());
         let subjects = Arc::new(Subjects::new(out.clone()));

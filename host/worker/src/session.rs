@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use standfast_core::plugin::call::CallError;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -10,11 +11,14 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::grants::MEMORY_MAX;
 use crate::scope::Scope;
 use crate::stdio::Output;
+use crate::wasi;
 
 /// Bytes that one call of the host may take from a plugin.
 const HOSTCALL_BYTES: usize = 1 << 20;
-/// Resources that a plugin may hold at a time.
+/// Handles that a plugin may hold at a time.
 const HANDLES_MAX: usize = 1000;
+/// Resources of the host behind them: sockets, streams, folders.
+const RESOURCES_MAX: usize = 256;
 /// Core instances, memories and tables of one component.
 const PARTS_MAX: usize = 200;
 /// Elements of one table.
@@ -36,19 +40,12 @@ pub(crate) struct Overdue;
 
 impl Session {
     /// A store for one call, with every limit set.
-    pub(crate) fn store(engine: &Engine, scope: Scope) -> Store<Self> {
+    pub(crate) async fn store(engine: &Engine, scope: Scope) -> Result<Store<Self>, CallError> {
         let deadline = scope.deadline;
         let output = Output::new(Arc::clone(&scope.subject), scope.facts.grants.log_per_second);
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(output.clone())
-            .stderr(output.clone())
-            .allow_tcp(false)
-            .allow_udp(false);
-        for (key, values) in &scope.facts.settings {
-            wasi.env(key, values.first().map_or("", String::as_str));
-        }
+        let wasi = wasi::context(&scope, &output).await?;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES_MAX);
+        table.set_max_capacity(RESOURCES_MAX);
         let limits = Limits::new(scope.facts.grants.memory);
         let mut store = Store::new(
             engine,
@@ -56,7 +53,7 @@ impl Session {
                 scope,
                 limits,
                 output,
-                wasi: wasi.build(),
+                wasi,
                 table,
             },
         );
@@ -71,7 +68,7 @@ impl Session {
             // Not `Yield`: that one wakes into tokio's LIFO slot and starves every other call.
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
-        store
+        Ok(store)
     }
 }
 

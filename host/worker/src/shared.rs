@@ -1,25 +1,44 @@
-//! What all calls of this worker share: one look at /proc, and TLS set up once.
+//! What all calls of this worker share: the resolver, one look at /proc, TLS set up once, actions that run.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use tokio::sync::Mutex;
+use standfast_core::plugin::channel::FromWorker;
+use tokio::sync::{Mutex, mpsc};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::bindings::standfast::plugin::processes::Process;
+use crate::desk::Desk;
+use crate::host::proc::Look;
+use crate::names::Names;
 
 /// What all calls share.
-#[derive(Default)]
 pub(crate) struct Shared {
+    /// The resolver.
+    pub(crate) names: Names,
+    /// Actions that run.
+    pub(crate) desk: Desk,
     /// The last look at /proc.
     pub(crate) processes: Snapshot,
     /// TLS, set up at the first https request.
     pub(crate) tls: Tls,
 }
 
+impl Shared {
+    /// Actions are asked for there.
+    pub(crate) fn new(out: mpsc::Sender<FromWorker>) -> io::Result<Self> {
+        Ok(Self {
+            names: Names::start()?,
+            desk: Desk::new(out),
+            processes: Snapshot::default(),
+            tls: Tls::default(),
+        })
+    }
+}
+
 /// The last look, and when it was.
 #[derive(Default)]
-pub(crate) struct Snapshot(pub(crate) Mutex<Option<(Instant, Arc<Vec<Process>>)>>);
+pub(crate) struct Snapshot(pub(crate) Mutex<Option<(Instant, Arc<Look>)>>);
 
 /// Certificates of this host, read when first needed.
 #[derive(Default)]

@@ -1,21 +1,27 @@
-//! What outlives a call of one check or hook: its log quota, its denials, its threads that still hang.
+//! What outlives a call of one check or hook: its log quota, its denials, its numbers and state, its threads that still
+//! hang.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use standfast_core::plugin::call::User;
 use standfast_core::plugin::channel::{FromWorker, LogLevel};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::grants::Want;
+use crate::memory::Memory;
+use crate::tally::Tally;
 use crate::text;
 
 /// Subjects remembered; beyond that the idle ones are forgotten.
 const SUBJECTS_MAX: usize = 4096;
-/// Threads of one subject that may hang in the kernel or in name resolution.
+/// Threads of one subject that may hang in the kernel.
 const BLOCKING_MAX: usize = 2;
+/// Names of one subject that may be looked up at a time.
+const LOOKUPS_MAX: usize = 4;
 /// How long a denial is not told again.
 const DENIAL_PAUSE: Duration = Duration::from_secs(60);
 /// Different denials remembered for a subject; more of them in one pause stay untold.
@@ -53,18 +59,22 @@ impl Subjects {
         if known.len() >= SUBJECTS_MAX {
             known.retain(|_, subject| Arc::strong_count(subject) > 1);
         }
-        let new = || Arc::new(Subject::new(name.to_owned(), self.out.clone()));
+        let new = || Arc::new(Subject::new(kind, name.to_owned(), self.out.clone()));
         Arc::clone(known.entry((kind, name.to_owned())).or_insert_with(new))
     }
 }
 
 /// One check or hook.
 pub(crate) struct Subject {
+    user: Option<User>,
     name: String,
     out: mpsc::Sender<FromWorker>,
     quota: Mutex<Quota>,
     denied: Mutex<BTreeMap<String, Instant>>,
+    tally: Mutex<Tally>,
+    memory: Mutex<Memory>,
     blocking: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
 }
 
 struct Quota {
@@ -74,8 +84,14 @@ struct Quota {
 }
 
 impl Subject {
-    fn new(name: String, out: mpsc::Sender<FromWorker>) -> Self {
+    fn new(kind: Kind, name: String, out: mpsc::Sender<FromWorker>) -> Self {
+        let user = match kind {
+            Kind::Check => name.parse().ok().map(User::Check),
+            Kind::Hook => name.parse().ok().map(User::Notify),
+            Kind::Trial => None,
+        };
         Self {
+            user,
             name,
             out,
             quota: Mutex::new(Quota {
@@ -84,7 +100,10 @@ impl Subject {
                 dropped: 0,
             }),
             denied: Mutex::default(),
+            tally: Mutex::default(),
+            memory: Mutex::default(),
             blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         }
     }
 
@@ -110,8 +129,9 @@ impl Subject {
         }
     }
 
-    /// Tells the operator, once a minute, what was denied and which line would allow it.
+    /// Counts what was denied, and tells the operator, once a minute, which line would allow it.
     pub(crate) fn deny(&self, want: Want<'_>) {
+        self.tally().deny();
         let grant = want.grant();
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.retain(|_, told| told.elapsed() < DENIAL_PAUSE);
@@ -138,6 +158,33 @@ impl Subject {
             result
         });
         timeout_at(deadline.into(), done).await.ok()?.ok()
+    }
+
+    /// Tells the daemon what was denied and measured.
+    pub(crate) fn report(&self) {
+        let Some(user) = &self.user else { return };
+        let mut tally = self.tally();
+        if let Some(usage) = tally.take(user)
+            && let Err(full) = self.out.try_send(FromWorker::Used(usage))
+            && let FromWorker::Used(usage) = full.into_inner()
+        {
+            tally.put_back(usage);
+        }
+    }
+
+    /// What it has measured and was denied.
+    pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it keeps.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its share of the resolver.
+    pub(crate) fn lookups(&self) -> &Arc<Semaphore> {
+        &self.lookups
     }
 
     fn send(&self, level: LogLevel, message: &str) {

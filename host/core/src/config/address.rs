@@ -26,6 +26,8 @@ pub struct HttpPrefix {
     pub authority: HostPort,
     /// Path prefix, beginning with `/`.
     pub path: String,
+    /// Methods that may be used, in capitals; none: all.
+    pub methods: Vec<String>,
 }
 
 /// A host and a port.
@@ -65,7 +67,7 @@ fn parse_host_port(text: &str, default: Option<u16>) -> Result<HostPort, Wrong> 
 }
 
 /// A name as the DNS has it, in small letters; the last label is not a number, so that a mistyped address is none.
-fn host_name(host: &str) -> Option<String> {
+pub(crate) fn host_name(host: &str) -> Option<String> {
     let clean = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -103,5 +105,6 @@ pub(crate) fn http_prefix(value: &KdlValue) -> Result<HttpPrefix, Wrong> {
         tls,
         authority,
         path: path.to_owned(),
+        methods: Vec::new(),
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::config::action::{self, ActionConfig};
 use crate::config::check::{self, CheckConfig};
 use crate::config::error::{ConfigErrors, Faults};
 use crate::config::group::{self, GroupConfig};
@@ -13,7 +14,9 @@ use crate::config::router::{self, RouterConfig};
 use crate::config::scene::Scene;
 use crate::config::service::{self, ServiceConfig};
 use crate::config::{syntax, value};
-use crate::ids::{CheckName, GroupName, InvalidId, NodeName, NotifyName, RouterName, ServiceName};
+use crate::ids::{
+    ActionName, CheckName, GroupName, InvalidId, NodeName, NotifyName, RouterName, ServiceName,
+};
 
 /// A configuration in which every reference resolves and every number is in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Config {
     pub groups: BTreeMap<GroupName, GroupConfig>,
     /// Hooks.
     pub notifies: BTreeMap<NotifyName, NotifyConfig>,
+    /// Commands that plugins may name.
+    pub actions: BTreeMap<ActionName, ActionConfig>,
 }
 
 impl Config {
@@ -70,7 +75,7 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
     words(
         &all,
         &["node", "plugins"],
-        &["service", "check", "vrrp", "sync-group", "notify"],
+        &["service", "check", "vrrp", "sync-group", "notify", "action"],
     );
 
     let node = match one(&all, "node") {
@@ -114,6 +119,8 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
     let notifies = blocks(&all, "notify", 100, |node, name| {
         notify::parse(node, name, &known)
     });
+    let actions = blocks(&all, "action", 100, action::parse);
+    action::refer(&all, &actions);
     if one(&all, "vrrp").is_none() {
         let help = "add `vrrp \"VI_1\" { interface \"eth1\"; virtual-router-id 51; virtual-address \"192.0.2.10/24\" }`";
         return missing(faults, "no `vrrp`: there is no virtual router", help);
@@ -126,6 +133,7 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
         routers: complete(routers)?,
         groups: complete(groups)?,
         notifies: complete(notifies)?,
+        actions: complete(actions)?,
     })
 }
 

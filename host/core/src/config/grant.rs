@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::address::{self, HostPort, HttpPrefix};
 use crate::config::node::{Node, words};
+use crate::config::reach::{self, NamePattern, PingTarget, ProcessGrant, ReadGrant};
 use crate::config::value::{self, Wrong, wrong};
 use crate::config::words::short;
+use crate::ids::ActionName;
 
 /// The `config { }` block: each key with its values as text (`hosts "a" "b"` has two).
 pub type Settings = BTreeMap<String, Vec<String>>;
@@ -19,14 +21,28 @@ pub type Settings = BTreeMap<String, Vec<String>>;
 pub struct Grants {
     /// `tcp "127.0.0.1:80" "[::1]:80" "db.example.net:5432"`.
     pub tcp: Vec<HostPort>,
-    /// `http "https://hooks.example.net/"`: scheme, host and port equal, path begins with.
+    /// `udp "192.0.2.53:53"`.
+    pub udp: Vec<HostPort>,
+    /// `http "https://hooks.example.net/" methods="GET"`: scheme, host and port equal, path begins with.
     pub http: Vec<HttpPrefix>,
-    /// `read "/etc/standfast/maintenance"`: this very path, absolute.
-    pub read: Vec<PathBuf>,
-    /// `processes comm="nginx"`: names as in /proc/PID/comm.
-    pub processes: Vec<String>,
+    /// `resolve "*.svc.example.net"`: names to look up, beside those in `tcp` and `udp`.
+    pub resolve: Vec<NamePattern>,
+    /// `ping "192.0.2.0/24"`.
+    pub ping: Vec<PingTarget>,
+    /// `read "/etc/standfast/maintenance"`: this very path.
+    pub read: Vec<ReadGrant>,
+    /// `preopen "/srv/data" mode="ro"`: a folder with all that is in it, by WASI, read only.
+    pub preopen: Vec<PathBuf>,
+    /// `processes comm="nginx"`.
+    pub processes: Vec<ProcessGrant>,
+    /// `action "reload-nginx"`: blocks of that name.
+    pub actions: Vec<ActionName>,
     /// `memory "64MiB"`: linear memory, bytes; 1 to 256 MiB, which is what the worker sets aside.
     pub memory: u64,
+    /// `state "64KiB"`: bytes kept between calls; 0 unless written.
+    pub state: u64,
+    /// `metrics 20`: series shown in status; 0 unless written.
+    pub metrics: u32,
     /// `log "10/s"`: lines a second.
     pub log_per_second: u32,
 }
@@ -35,10 +51,17 @@ impl Default for Grants {
     fn default() -> Self {
         Self {
             tcp: Vec::new(),
+            udp: Vec::new(),
             http: Vec::new(),
+            resolve: Vec::new(),
+            ping: Vec::new(),
             read: Vec::new(),
+            preopen: Vec::new(),
             processes: Vec::new(),
+            actions: Vec::new(),
             memory: 64 << 20,
+            state: 0,
+            metrics: 0,
             log_per_second: 10,
         }
     }
@@ -85,25 +108,39 @@ pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
     };
     block.line(0..=0, &[]);
     let (later, now): (Vec<_>, Vec<_>) = block.all().partition(|grant| LATER.contains(&grant.word()));
-    words(&now, &["memory", "log"], &["tcp", "http", "read", "processes"]);
+    words(&now, &["memory", "log", "state", "metrics"], MANY);
     for grant in later {
         grant.fault(
             format!("`{}` is not supported by this version", grant.word()),
             "take it out",
         );
     }
-    let tcp = list(block, "tcp", address::host_port);
-    let http = list(block, "http", address::http_prefix);
-    let read = list(block, "read", value::path);
-    let processes = processes(block);
+    let tcp = list(block, "tcp", &[], address::host_port);
+    let udp = list(block, "udp", &[], address::host_port);
+    let http = http(block);
+    let resolve = list(block, "resolve", &[], reach::name_pattern);
+    let ping = list(block, "ping", &[], reach::ping_target);
+    let read = reach::reads(block);
+    let preopen = preopen(block);
+    let processes = reach::processes(block);
+    let actions = list(block, "action", &[], value::id);
     let memory = block.or("memory", usual.memory, value::size(1 << 20..=256 << 20));
+    let state = block.or("state", usual.state, value::size(1 << 10..=1 << 20));
+    let metrics = block.or("metrics", usual.metrics, value::whole(1..=1000));
     let log_per_second = block.or("log", usual.log_per_second, value::per_second);
     Some(Grants {
         tcp: tcp?,
+        udp: udp?,
         http: http?,
+        resolve: resolve?,
+        ping: ping?,
         read: read?,
+        preopen: preopen?,
         processes: processes?,
+        actions: actions?,
         memory: memory?,
+        state: state?,
+        metrics: metrics?,
         log_per_second: log_per_second?,
     })
 }
@@ -112,12 +149,13 @@ pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
 fn list<T>(
     block: Node<'_>,
     word: &'static str,
+    props: &[&str],
     read: impl Fn(&KdlValue) -> Result<T, Wrong>,
 ) -> Option<Vec<T>> {
     let lines: Vec<_> = block
         .children(word)
         .map(|line| {
-            line.leaf(1..=usize::MAX, &[]);
+            line.leaf(1..=usize::MAX, props);
             line.each(&read)
         })
         .collect();
@@ -131,40 +169,59 @@ fn list<T>(
     )
 }
 
-/// `processes comm="nginx"`, as often as wanted.
-fn processes(block: Node<'_>) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    for line in block.children("processes") {
-        line.leaf(0..=0, &["comm"]);
-        let before = names.len();
-        names.extend(line.props("comm").map(|value| value.read(comm)));
-        if names.len() == before {
-            line.fault("`processes` says no `comm=`", "write `processes comm=\"nginx\"`");
+/// `http "https://hooks.example.net/" methods="GET HEAD"`, as often as wanted.
+fn http(block: Node<'_>) -> Option<Vec<HttpPrefix>> {
+    let mut good = true;
+    let mut all = Vec::new();
+    for line in block.children("http") {
+        let given = line.prop("methods", Some(Vec::new()), methods);
+        good &= given.is_some();
+        line.leaf(1..=usize::MAX, &["methods"]);
+        let prefixes = line.each(address::http_prefix);
+        good &= prefixes.is_some();
+        for prefix in prefixes.into_iter().flatten() {
+            let methods = given.clone().unwrap_or_default();
+            all.push(HttpPrefix { methods, ..prefix });
         }
     }
-    names.into_iter().collect()
+    good.then_some(all)
 }
 
-fn comm(value: &KdlValue) -> Result<String, Wrong> {
+fn methods(value: &KdlValue) -> Result<Vec<String>, Wrong> {
     let text = value::text(value)?;
-    match text.len() {
-        1..=15 => Ok(text),
-        0 => wrong("an empty name", "write the name as in /proc/PID/comm"),
-        _ => wrong(
-            format!("\"{}\" is longer than 15 bytes", short(&text)),
-            "the kernel keeps the first 15: write those",
-        ),
+    let methods: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+    let clean = |method: &String| method.bytes().all(|b| b.is_ascii_uppercase());
+    if methods.is_empty() || !methods.iter().all(clean) {
+        return wrong(
+            format!("\"{}\" are no methods", short(&text)),
+            "write them in capitals: methods=\"GET HEAD\"",
+        );
     }
+    Ok(methods)
 }
 
-/// Grants of a later version.
-const LATER: &[&str] = &[
+/// `preopen "/srv/data" mode="ro"`, as often as wanted; there is no other mode.
+fn preopen(block: Node<'_>) -> Option<Vec<PathBuf>> {
+    let modes = block.children("preopen").filter_map(|line| {
+        let mode = value::one_of(&[("ro", ())]);
+        line.props("mode").next().map(|value| value.read(&mode))
+    });
+    let modes: Vec<_> = modes.collect();
+    let folders = list(block, "preopen", &["mode"], value::path);
+    folders.filter(|_| modes.iter().all(Option::is_some))
+}
+
+/// Grants that may be written more than once.
+const MANY: &[&str] = &[
+    "tcp",
     "udp",
+    "http",
     "resolve",
     "ping",
+    "read",
     "preopen",
-    "state",
-    "metrics",
+    "processes",
     "action",
-    "wasi-http",
 ];
+/// Grants of a later version.
+const LATER: &[&str] = &["wasi-http"];

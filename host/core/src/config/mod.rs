@@ -1,5 +1,6 @@
 //! KDL text to a configuration that cannot be wrong; one file per block.
 
+pub mod action;
 pub mod address;
 pub mod auth;
 pub mod check;
@@ -13,6 +14,7 @@ pub mod keys;
 mod network;
 mod node;
 pub mod notify;
+pub mod reach;
 mod redact;
 pub mod report;
 pub mod route;

@@ -102,7 +102,7 @@ impl<'a> Node<'a> {
             if !props.contains(&name) {
                 let what = format!("`{word}` knows no `{name}=`");
                 self.faults.add(span, what, suggest(name, props));
-            } else if name != REPEATED {
+            } else if !REPEATED.contains(&name) {
                 let what = || format!("`{name}=` is written twice");
                 seen.claim(
                     self.faults,
@@ -321,5 +321,5 @@ fn shift(span: SourceSpan, base: usize) -> SourceSpan {
     (span.offset() + base, span.len()).into()
 }
 
-/// The one property that lists: `processes comm="nginx" comm="php-fpm"`.
-const REPEATED: &str = "comm";
+/// The properties that list: `processes comm="nginx" comm="php-fpm"`.
+const REPEATED: &[&str] = &["comm", "exe", "pidfile", "cgroup"];

@@ -261,13 +261,21 @@ pub(crate) fn size(range: RangeInclusive<u64>) -> impl Fn(&KdlValue) -> Result<u
             Some(_) => wrong(
                 format!("\"{}\" is out of range", short(&text)),
                 format!(
-                    "write a size from {}MiB to {}MiB",
-                    range.start() >> 20,
-                    range.end() >> 20
+                    "write a size from {} to {}",
+                    show_size(*range.start()),
+                    show_size(*range.end())
                 ),
             ),
             None => wrong(format!("\"{}\" is no size", short(&text)), SIZE_HELP),
         }
+    }
+}
+
+/// A size as one writes it, of whole KiB.
+fn show_size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
+        _ => format!("{}KiB", bytes >> 10),
     }
 }
 

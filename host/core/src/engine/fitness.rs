@@ -19,10 +19,12 @@ impl Engine {
     pub(super) fn changes_standing(&self, event: &Event, now: Instant) -> bool {
         match event {
             Event::Packet(_)
+            | Event::Act(_)
             | Event::AddressesDone { .. }
             | Event::Checked { .. }
             | Event::SendFailed { .. }
             | Event::Notified { .. }
+            | Event::Used(_)
             | Event::WallClock(_) => false,
             Event::Tick => {
                 let past = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
@@ -145,7 +147,7 @@ impl Engine {
         for tracked in &config.track.checks {
             if let Some(check) = self.checks.get(&tracked.name) {
                 let what = format!("check {}", tracked.name);
-                let asked = tracked.bounds.and(check.asked());
+                let asked = tracked.bounds.and_then(|_| check.asked());
                 let plain = item(what, tracked.weight, tracked.reverse, condition_of(check));
                 items.push(Item { asked, ..plain });
             }

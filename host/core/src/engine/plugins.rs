@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::command::Command;
+use crate::config::grant::Grants;
 use crate::engine::Engine;
 use crate::engine::fitness::effect_of;
 use crate::engine::router::Router;
 use crate::health::check::Check;
 use crate::ids::{PluginName, RouterName};
-use crate::plugin::call::{CheckCall, NotifyCall};
+use crate::plugin::call::{ActionCall, ActionError, CheckCall, NotifyCall, Usage, User};
 use crate::plugin::catalog::Load;
 use crate::plugin::channel::{LoadPlugin, LoadedPlugin};
 use crate::time::Instant;
@@ -140,6 +141,39 @@ impl Engine {
             .filter(|hook| can_be_told(&hook.config().plugin))
             .filter_map(|hook| hook.deadline())
             .min()
+    }
+
+    /// A plugin asks for an action: what its block and its grant allow is decided here, not in the worker.
+    pub(super) fn on_act(&mut self, call: ActionCall) {
+        let ActionCall {
+            id,
+            user,
+            action,
+            args,
+            within,
+        } = call;
+        let granted = self
+            .grants(&user)
+            .is_some_and(|grants| grants.actions.contains(&action));
+        let action = match self.config.actions.get(&action) {
+            _ if !granted => Err(ActionError::Denied),
+            None => Err(ActionError::Unknown),
+            Some(config) => config.with(args, within).ok_or(ActionError::Denied),
+        };
+        self.commands.push_back(Command::Act { id, action });
+    }
+
+    pub(super) fn on_used(&mut self, usage: Usage) {
+        if let Some(most) = self.grants(&usage.user).map(|grants| grants.metrics) {
+            self.usage.add(usage, most);
+        }
+    }
+
+    fn grants(&self, user: &User) -> Option<&Grants> {
+        match user {
+            User::Check(name) => Some(&self.checks.get(name)?.config().grants),
+            User::Notify(name) => Some(&self.hooks.get(name)?.config().grants),
+        }
     }
 
     fn load(&self, load: Load) -> LoadPlugin {

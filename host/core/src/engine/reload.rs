@@ -11,6 +11,7 @@ use crate::engine::router::Router;
 use crate::health::check::Check;
 use crate::hooks::Hook;
 use crate::ids::{NotifyName, RouterName};
+use crate::plugin::call::User;
 use crate::service::machine::Machine as Service;
 use crate::time::Instant;
 
@@ -28,6 +29,10 @@ impl Engine {
         self.adopt_group_states();
         let learners = self.adopt_hooks(&new);
         self.replay(&old, &learners, now);
+        self.usage.keep(|user| match user {
+            User::Check(name) => Some(new.checks.get(name)?.grants.metrics),
+            User::Notify(name) => Some(new.notifies.get(name)?.grants.metrics),
+        });
         let plugins = new.plugins();
         self.catalog.keep(|plugin| plugins.contains(plugin));
         for plugin in plugins {

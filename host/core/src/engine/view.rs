@@ -51,6 +51,7 @@ impl Engine {
             services,
             notifies: self.hooks.values().map(|hook| hook.status()).collect(),
             plugins,
+            uses: self.usage.status(),
             worker: self.worker.clone(),
             reload_error: self.reload_error.clone(),
             unknown_vrid: self.unknown_vrid,

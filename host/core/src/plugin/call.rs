@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::grant::{Grants, Settings};
 use crate::config::topic::Subject;
-use crate::ids::{CheckName, NotifyName, PluginName, RouterName, VrrpState};
+use crate::ids::{ActionName, CheckName, NotifyName, PluginName, RouterName, VrrpState};
 use crate::time::Instant;
 
 /// Run a check once. Holds all that the worker needs: a worker restarted a millisecond ago can answer.
@@ -143,6 +143,88 @@ impl ErrorClass {
             Self::Worker => "worker",
         }
     }
+}
+
+/// Who calls a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum User {
+    /// A check.
+    Check(CheckName),
+    /// A hook.
+    Notify(NotifyName),
+}
+
+/// What calls of one user came to beside their answer, since it was told last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Whose calls.
+    pub user: User,
+    /// Calls of the host that no grant allowed.
+    pub denied: u64,
+    /// What the plugin measured.
+    pub metrics: Vec<Measurement>,
+}
+
+/// One value of one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Name and labels, sorted.
+    pub series: Series,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What is measured: a name, and labels with their values.
+pub type Series = (String, Vec<(String, String)>);
+
+/// A number of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Value {
+    /// It is this now.
+    Gauge(f64),
+    /// It has grown by so much.
+    Count(u64),
+}
+
+/// A plugin asks for an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionCall {
+    /// Names this call; the answer carries it back.
+    pub id: u64,
+    /// For whom.
+    pub user: User,
+    /// The block.
+    pub action: ActionName,
+    /// Words to put behind the command.
+    pub args: Vec<String>,
+    /// When the plugin does not wait any longer.
+    pub within: Duration,
+}
+
+/// How an action ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionOutcome {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Signal.
+    pub signal: Option<i32>,
+    /// Standard output, cut.
+    pub stdout: Vec<u8>,
+    /// Standard error, cut.
+    pub stderr: Vec<u8>,
+}
+
+/// Why an action did not run to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActionError {
+    /// Not granted, or arguments that are not allowed.
+    Denied,
+    /// No such block.
+    Unknown,
+    /// Killed at its timeout.
+    Timeout,
+    /// Could not be started, and why.
+    Spawn(String),
 }
 
 /// What one run of a check came to.

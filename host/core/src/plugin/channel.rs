@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::PluginName;
 use crate::ids::{CheckName, NotifyName};
-use crate::plugin::call::{CallError, CheckCall, CheckOutcome, NotifyCall};
+use crate::plugin::call::{
+    ActionCall, ActionError, ActionOutcome, CallError, CheckCall, CheckOutcome, NotifyCall, Usage,
+};
 
 /// No frame is longer; a longer one ends the connection.
 pub const FRAME_MAX: usize = 1 << 20;
@@ -23,10 +25,17 @@ pub enum ToWorker {
     Check(CheckCall),
     /// Deliver an event.
     Notify(NotifyCall),
+    /// Answer to `Act`.
+    Acted {
+        /// The call.
+        id: u64,
+        /// What came of it.
+        result: Result<ActionOutcome, ActionError>,
+    },
 }
 
 /// Worker to brain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {
     /// First message: the worker is there.
     Ready {
@@ -62,6 +71,10 @@ pub enum FromWorker {
         /// Whether it was delivered.
         result: Result<(), CallError>,
     },
+    /// A plugin asks for an action; answered by `Acted`.
+    Act(ActionCall),
+    /// What was denied and measured, told ahead of a call's answer if there is anything to tell.
+    Used(Usage),
     /// A line that a plugin wrote (own log interface or its standard output).
     Log {
         /// Check or hook that was running.

@@ -3,3 +3,4 @@
 pub mod call;
 pub mod catalog;
 pub mod channel;
+pub mod usage;

@@ -95,6 +95,7 @@ pub(crate) fn config(router: RouterConfig) -> Config {
         routers: [(router.name.clone(), router)].into(),
         groups: BTreeMap::new(),
         notifies: BTreeMap::new(),
+        actions: BTreeMap::new(),
     }
 }
 

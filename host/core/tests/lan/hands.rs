@@ -190,7 +190,7 @@ impl Hands {
                 };
                 vec![(ms(1), Event::Notified { notify, id, result })]
             }
-            Command::Check(_) | Command::Load(_) | Command::Notify(_) => Vec::new(),
+            Command::Check(_) | Command::Load(_) | Command::Notify(_) | Command::Act { .. } => Vec::new(),
             Command::Record(record) => {
                 self.records.push(record);
                 Vec::new()

@@ -21,13 +21,19 @@ impl Host for Session {
     }
 
     async fn read(&mut self, path: String, max: u32) -> Result<Vec<u8>, Error> {
-        self.scope
-            .look_at(path, move |path| read(path, READ_MAX.min(max.into())))
-            .await
+        let most = READ_MAX.min(max.into()).min(self.scope.read_max(&path));
+        self.scope.look_at(path, move |path| read(path, most)).await
     }
 }
 
 impl Scope {
+    /// Most bytes that a grant gives of this file.
+    fn read_max(&self, path: &str) -> u64 {
+        let grants = self.facts.grants.read.iter();
+        let mine = grants.filter(|grant| grant.path.as_os_str() == path);
+        mine.map(|grant| grant.max.unwrap_or(READ_MAX)).max().unwrap_or(0)
+    }
+
     async fn look_at<T: Send + 'static>(
         &self,
         path: String,

@@ -83,6 +83,7 @@ impl Request {
             host: &self.host,
             port: self.port,
             path: self.target.path(),
+            method: self.method.as_str(),
         }
     }
 

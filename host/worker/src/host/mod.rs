@@ -1,12 +1,18 @@
 //! The host's side of `wit/plugin.wit`: one file per interface.
 
+mod actions;
 mod config;
 mod context;
 mod files;
 mod http;
 mod log;
+pub(crate) mod lookup;
+mod metrics;
 mod net;
+mod ping;
+pub(crate) mod proc;
 mod processes;
+mod state;
 
 use crate::bindings::standfast::plugin::types;
 use crate::session::Session;

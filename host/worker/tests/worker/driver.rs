@@ -11,9 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
-use standfast_core::ids::VrrpState;
 use standfast_core::config::topic::Subject;
-use standfast_core::plugin::call::{CallError, CheckCall, CheckOutcome, NotifyCall, NotifyEvent, Verdict};
+use standfast_core::ids::VrrpState;
+use standfast_core::plugin::call::{
+    ActionCall, CallError, CheckCall, CheckOutcome, NotifyCall, NotifyEvent, Usage, User, Verdict,
+};
 use standfast_core::plugin::channel::{FromWorker, LoadPlugin, LoadedPlugin, LogLevel, ToWorker};
 
 /// Longer than anything takes on a machine that does ten other things.
@@ -53,7 +55,7 @@ pub(crate) fn wasm(plugin: &str) -> PathBuf {
     file
 }
 
-const PLUGINS: [&str; 9] = [
+const PLUGINS: [&str; 10] = [
     "process",
     "tcp",
     "file-absent",
@@ -61,6 +63,7 @@ const PLUGINS: [&str; 9] = [
     "log",
     "webhook",
     "test-hostile",
+    "test-reach",
     "test-version-one",
     "test-version-two",
 ];
@@ -216,6 +219,22 @@ impl Worker {
         self.send(&ToWorker::Notify(call));
         self.until(|message| match message {
             FromWorker::Notified { id, result, .. } if *id == wanted => Some(result.clone()),
+            _ => None,
+        })
+    }
+
+    /// What calls of this user were denied and measured, when it is told next.
+    pub(crate) fn used(&mut self, user: &User) -> Usage {
+        self.until(|message| match message {
+            FromWorker::Used(usage) if usage.user == *user => Some(usage.clone()),
+            _ => None,
+        })
+    }
+
+    /// The next action that a plugin asks for.
+    pub(crate) fn act(&mut self) -> ActionCall {
+        self.until(|message| match message {
+            FromWorker::Act(call) => Some(call.clone()),
             _ => None,
         })
     }

@@ -9,7 +9,9 @@
 mod channel;
 mod driver;
 mod grants;
+mod keeping;
 mod limits;
 mod loading;
 mod plugins;
+mod reach;
 mod servers;

@@ -65,7 +65,7 @@ fn file_absent_fails_while_the_file_is_there() {
     let path = folder().join("maintenance");
     let mut call = check("file-absent", TIMEOUT);
     call.settings = settings(&[("path", path.to_str().unwrap())]);
-    call.grants.read.push(path.clone());
+    call.grants.read.push(path.clone().into());
     assert_eq!(worker.verdict(call.clone()).status, Status::Pass);
     fs::write(&path, "").unwrap();
     let verdict = worker.verdict(call);
@@ -192,7 +192,7 @@ fn process_sees_stopped_masters_stopped_workers_and_nothing() {
     let family = Family::start(&format!("sf{}", std::process::id()), 2);
     let mut call = check("process", TIMEOUT);
     call.settings = settings(&[("name", &family.name)]);
-    call.grants.processes.push(family.name.clone());
+    call.grants.processes.push(family.name.clone().into());
     let verdict = worker.eventually(&call, Status::Pass);
     assert_eq!(verdict, format!("{}: 3 alive, 0 stopped", family.name));
 

@@ -1,7 +1,7 @@
-//! Servers that probes meet: one that only accepts, one that answers HTTP as told.
+//! Servers that probes meet: one that only accepts, those that send back, one that answers HTTP as told.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -59,6 +59,33 @@ pub(crate) fn https(answer: &'static str, name: &str) -> (SocketAddr, PathBuf) {
     (address, file)
 }
 
+/// Sends back what it reads, piece by piece, in capitals.
+pub(crate) fn echo() -> SocketAddr {
+    let (listener, address) = silent();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut piece = [0; 1000];
+            while let Ok(length @ 1..) = stream.read(&mut piece) {
+                drop(stream.write_all(&piece[..length].to_ascii_uppercase()));
+            }
+        }
+    });
+    address
+}
+
+/// The same with datagrams.
+pub(crate) fn udp_echo() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut piece = [0; 1000];
+        while let Ok((length, from)) = socket.recv_from(&mut piece) {
+            drop(socket.send_to(&piece[..length].to_ascii_uppercase(), from));
+        }
+    });
+    address
+}
+
 pub(crate) fn tcp_grant(address: SocketAddr) -> HostPort {
     HostPort {
         host: address.ip().to_string(),
@@ -71,6 +98,7 @@ pub(crate) fn http_grant(address: SocketAddr, path: &str) -> HttpPrefix {
         tls: false,
         authority: tcp_grant(address),
         path: path.to_owned(),
+        methods: Vec::new(),
     }
 }
 

@@ -1,0 +1,273 @@
+//! Actions: commands of the configuration, run for plugins as another user and without a shell, each on a thread of its own.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, User, geteuid};
+use standfast_core::config::action::ActionConfig;
+use standfast_core::plugin::call::{ActionError, ActionOutcome};
+use standfast_core::plugin::channel::ToWorker;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::runtime::Builder;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::orphans::{reap_group, signal_group, sweep_group};
+use crate::worker::Worker;
+
+/// Actions that run at the same time.
+const MOST: usize = 8;
+/// What is kept of each output, bytes; the rest is read and dropped.
+const OUTPUT_MAX: usize = 16 << 10;
+/// How long an output may be held open by others after the command's own end.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// All that an action finds in its environment, beside its name.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs actions and tells the worker how they ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Actions {
+    worker: Worker,
+    slots: Arc<Semaphore>,
+}
+
+impl Actions {
+    /// Answers go to this worker.
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self {
+            worker,
+            slots: Arc::new(Semaphore::new(MOST)),
+        }
+    }
+
+    /// Runs one, or says why not. Never waits.
+    pub(crate) fn run(&self, id: u64, action: Result<ActionConfig, ActionError>) {
+        let (config, slot) = match (action, Arc::clone(&self.slots).try_acquire_owned()) {
+            (Err(error), _) => return self.answer(id, Err(error)),
+            (Ok(_), Err(_)) => return self.answer(id, Err(failed(format!("{MOST} actions run already")))),
+            (Ok(config), Ok(slot)) => (config, slot),
+        };
+        let own = self.clone();
+        let name = config.name.clone();
+        let running = move || {
+            let result = execute(&config);
+            if let Err(error) = &result {
+                tracing::warn!(action = %config.name, "action failed: {error:?}");
+            }
+            drop(slot);
+            own.answer(id, result);
+        };
+        // A fork of this process takes a moment: not on the loop's thread.
+        if let Err(error) = thread::Builder::new().name("action".into()).spawn(running) {
+            tracing::warn!(action = %name, "no thread to run it: {error}");
+            self.answer(id, Err(failed(error)));
+        }
+    }
+
+    fn answer(&self, id: u64, result: Result<ActionOutcome, ActionError>) {
+        self.worker.send(ToWorker::Acted { id, result });
+    }
+}
+
+fn execute(config: &ActionConfig) -> Result<ActionOutcome, ActionError> {
+    let deadline = Instant::now() + config.timeout;
+    let mut command = command(config)?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    runtime.block_on(async {
+        let child = command
+            .spawn()
+            .map_err(|error| failed(format!("{}: {error}", config.exec.join(" "))))?;
+        watch(child, deadline).await
+    })
+}
+
+fn command(config: &ActionConfig) -> Result<Command, ActionError> {
+    let [program, arguments @ ..] = config.exec.as_slice() else {
+        return Err(failed("no command"));
+    };
+    let user = User::from_name(&config.user)
+        .map_err(failed)?
+        .ok_or_else(|| failed(format!("there is no user {}", config.user)))?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("STANDFAST_ACTION", config.name.as_str())
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if user.uid != geteuid() {
+        // Supplementary groups are dropped with it.
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    Ok(command)
+}
+
+async fn watch(mut child: Child, deadline: Instant) -> Result<ActionOutcome, ActionError> {
+    let group = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .map(Pid::from_raw);
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let ended = {
+        let mut outputs = std::pin::pin!(async { tokio::join!(read(stdout), read(stderr)) });
+        let mut early = None;
+        let ended = loop {
+            tokio::select! {
+                status = timeout_at(deadline, child.wait()) => break status,
+                read = &mut outputs, if early.is_none() => early = Some(read),
+            }
+        };
+        match (ended, early) {
+            (Err(_), _) => None,
+            (Ok(status), Some(outputs)) => Some((status, outputs)),
+            (Ok(status), None) => {
+                let outputs = timeout(LAST_WORDS, outputs).await;
+                Some((status, outputs.unwrap_or_default()))
+            }
+        }
+    };
+    let Some((status, (stdout, stderr))) = ended else {
+        end(&mut child, group).await;
+        return Err(ActionError::Timeout);
+    };
+    if let Some(group) = group {
+        // Those that it left behind and that have ended; the others are nobody's business.
+        let _ = reap_group(group);
+    }
+    let status = status.map_err(failed)?;
+    Ok(ActionOutcome {
+        code: status.code(),
+        signal: status.signal(),
+        stdout,
+        stderr,
+    })
+}
+
+/// KILL, to the command and all that it has started.
+async fn end(child: &mut Child, group: Option<Pid>) {
+    if let Some(group) = group {
+        let _ = signal_group(group, Signal::SIGKILL);
+    }
+    let _ = child.wait().await;
+    if let Some(group) = group {
+        let _ = sweep_group(group, LAST_WORDS).await;
+    }
+}
+
+/// The beginning of an output, read to its end.
+async fn read(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut output) = output else {
+        return kept;
+    };
+    let mut piece = [0; 4096];
+    while let Ok(length @ 1..) = output.read(&mut piece).await {
+        let room = OUTPUT_MAX - kept.len();
+        kept.extend_from_slice(piece.get(..length.min(room)).unwrap_or_default());
+    }
+    kept
+}
+
+fn failed(why: impl ToString) -> ActionError {
+    ActionError::Spawn(why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant as Clock;
+
+    use super::*;
+    use crate::orphans::become_subreaper;
+
+    fn action(exec: &[&str], timeout: u64) -> ActionConfig {
+        let me = User::from_uid(geteuid()).unwrap().unwrap();
+        ActionConfig {
+            name: "a".parse().unwrap(),
+            exec: exec.iter().map(|word| (*word).to_owned()).collect(),
+            user: me.name,
+            timeout: Duration::from_millis(timeout),
+            args: 0,
+        }
+    }
+
+    #[test]
+    fn code_signal_and_both_outputs_come_back_and_no_shell_reads_the_words() {
+        let ended = execute(&action(&["/bin/echo", "$HOME", ";", "a b"], 20_000)).unwrap();
+        assert_eq!(
+            (ended.code, ended.stdout.as_slice()),
+            (Some(0), &b"$HOME ; a b\n"[..])
+        );
+        let script = "echo oops >&2; env; exit 7";
+        let ended = execute(&action(&["/bin/sh", "-c", script], 20_000)).unwrap();
+        assert_eq!((ended.code, ended.stderr.as_slice()), (Some(7), &b"oops\n"[..]));
+        let found = String::from_utf8(ended.stdout).unwrap();
+        let names: Vec<_> = found.lines().filter_map(|line| line.split('=').next()).collect();
+        assert!(
+            names
+                .iter()
+                .all(|name| ["PATH", "STANDFAST_ACTION", "PWD", "OLDPWD", "_", "SHLVL"].contains(name))
+        );
+        let ended = execute(&action(&["/bin/sh", "-c", "kill -9 $$"], 20_000)).unwrap();
+        assert_eq!((ended.code, ended.signal), (None, Some(9)));
+    }
+
+    #[test]
+    fn output_is_cut_and_never_blocks() {
+        let ended = execute(&action(&["/usr/bin/head", "-c", "1000000", "/dev/zero"], 20_000)).unwrap();
+        assert_eq!((ended.code, ended.stdout.len()), (Some(0), OUTPUT_MAX));
+    }
+
+    #[test]
+    fn at_its_timeout_it_is_killed_with_all_that_it_has_started() {
+        become_subreaper().unwrap();
+        let begun = Clock::now();
+        let ended = execute(&action(&["/bin/sh", "-c", "sleep 61 & exec sleep 62"], 300));
+        assert_eq!(ended, Err(ActionError::Timeout));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_cannot_run_says_why() {
+        let why = |action: ActionConfig| match execute(&action) {
+            Err(ActionError::Spawn(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(why(action(&["/no/such/program"], 1000)).contains("/no/such/program: No such file"));
+        let stranger = ActionConfig {
+            user: "nobody-of-that-name".into(),
+            ..action(&["/bin/true"], 1000)
+        };
+        assert_eq!(why(stranger), "there is no user nobody-of-that-name");
+    }
+
+    #[test]
+    fn it_runs_as_its_user() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let ended = execute(&ActionConfig {
+            user: "nobody".into(),
+            ..action(&["/usr/bin/id", "-un"], 20_000)
+        });
+        assert_eq!(ended.unwrap().stdout, b"nobody\n");
+        let groups = execute(&ActionConfig {
+            user: "nobody".into(),
+            ..action(&["/usr/bin/id", "-Gn"], 20_000)
+        });
+        assert!(!String::from_utf8_lossy(&groups.unwrap().stdout).contains("root"));
+    }
+}

@@ -1,0 +1,151 @@
+//! What a check or hook has measured and was denied since the daemon was told last. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use standfast_core::plugin::call::{Measurement, Series, Usage, User, Value};
+
+/// Longest name, bytes.
+const NAME_MAX: usize = 64;
+/// Most labels of a series.
+const LABELS_MAX: usize = 8;
+/// Longest name or value of a label, bytes.
+const LABEL_MAX: usize = 128;
+
+/// Not told yet, and all series that there are.
+#[derive(Default)]
+pub(crate) struct Tally {
+    denied: u64,
+    fresh: BTreeMap<Series, Value>,
+    known: BTreeSet<Series>,
+}
+
+impl Tally {
+    /// A call was denied.
+    pub(crate) fn deny(&mut self) {
+        self.denied += 1;
+    }
+
+    /// Notes a number. `false`: it is none that can be shown, or one series too many.
+    pub(crate) fn note(
+        &mut self,
+        name: String,
+        mut labels: Vec<(String, String)>,
+        value: Value,
+        most: u32,
+    ) -> bool {
+        if !is_name(&name) || labels.len() > LABELS_MAX || !labels.iter().all(is_label) {
+            return false;
+        }
+        labels.sort();
+        labels.dedup_by(|one, other| one.0 == other.0);
+        let series = (name, labels);
+        if !self.known.contains(&series) {
+            if self.known.len() >= most as usize {
+                return false;
+            }
+            self.known.insert(series.clone());
+        }
+        let value = match (self.fresh.get(&series), value) {
+            (Some(Value::Count(old)), Value::Count(by)) => Value::Count(old.saturating_add(by)),
+            (_, new) => new,
+        };
+        self.fresh.insert(series, value);
+        true
+    }
+
+    /// What is new, which counts as told from now on.
+    pub(crate) fn take(&mut self, user: &User) -> Option<Usage> {
+        if self.denied == 0 && self.fresh.is_empty() {
+            return None;
+        }
+        let fresh = std::mem::take(&mut self.fresh).into_iter();
+        Some(Usage {
+            user: user.clone(),
+            denied: std::mem::take(&mut self.denied),
+            metrics: fresh
+                .map(|(series, value)| Measurement { series, value })
+                .collect(),
+        })
+    }
+
+    /// It could not be told after all.
+    pub(crate) fn put_back(&mut self, usage: Usage) {
+        self.denied += usage.denied;
+        for Measurement { series, value } in usage.metrics {
+            self.fresh.entry(series).or_insert(value);
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let begins = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    begins && name.len() <= NAME_MAX && name.bytes().all(plain)
+}
+
+fn is_label((name, value): &(String, String)) -> bool {
+    is_name(name) && value.len() <= LABEL_MAX && !value.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect()
+    }
+
+    #[test]
+    fn counts_add_up_gauges_are_replaced_and_there_are_only_so_many() {
+        let mut tally = Tally::default();
+        let user = User::Check("c".parse().unwrap());
+        assert!(tally.take(&user).is_none());
+        assert!(tally.note(
+            "hits".into(),
+            labels(&[("b", "2"), ("a", "1")]),
+            Value::Count(2),
+            2
+        ));
+        assert!(tally.note(
+            "hits".into(),
+            labels(&[("a", "1"), ("b", "2")]),
+            Value::Count(3),
+            2
+        ));
+        assert!(tally.note("level".into(), Vec::new(), Value::Gauge(1.5), 2));
+        assert!(tally.note("level".into(), Vec::new(), Value::Gauge(0.5), 2));
+        assert!(!tally.note("more".into(), Vec::new(), Value::Gauge(0.5), 2));
+        tally.deny();
+        let told = tally.take(&user).unwrap();
+        let values: Vec<_> = told.metrics.iter().map(|one| one.value).collect();
+        assert_eq!(
+            (told.denied, values),
+            (1, vec![Value::Count(5), Value::Gauge(0.5)])
+        );
+        assert!(tally.take(&user).is_none());
+        tally.put_back(told.clone());
+        assert_eq!(tally.take(&user), Some(told));
+    }
+
+    #[test]
+    fn names_and_labels_that_nobody_could_show_are_dropped() {
+        let mut tally = Tally::default();
+        let long = "x".repeat(129);
+        for (name, label) in [
+            ("", ""),
+            ("Hits", ""),
+            ("1a", ""),
+            ("a-b", ""),
+            ("ok", "a\nb"),
+            ("ok", &long),
+        ] {
+            let fine = tally.note(name.into(), labels(&[("a", label)]), Value::Count(1), 10);
+            assert!(!fine, "{name} {label}");
+        }
+        let nine = labels(&[("a", ""); 9]);
+        assert!(!tally.note("ok".into(), nine, Value::Count(1), 10));
+    }
+}

@@ -1,0 +1,178 @@
+//! For tests: asks the host for what its `do` says, and passes with what came of it as its message.
+//!
+//! | setting | meaning |
+//! | --- | --- |
+//! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `nothing` |
+//! | `at` | host, address, path, key or name that it is about |
+//! | `port`, `send`, `until`, `max`, `by`, `word` | what else it takes |
+//! | `start` | `fail` or `trap`: what `lifecycle.start` does |
+//! | `end` | `trap`: traps when it is done |
+
+#![allow(unsafe_code, reason = "generated bindings")]
+
+wit_bindgen::generate!({ path: "../../wit", world: "everything" });
+
+use std::fmt::Debug;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use exports::standfast::plugin::check::{Failure, Guest as Check, Verdict};
+use exports::standfast::plugin::lifecycle::Guest as Lifecycle;
+use exports::standfast::plugin::notify::{Event, Guest as Notify};
+use standfast::plugin::processes::Query;
+use standfast::plugin::types::Status;
+use standfast::plugin::{actions, config, files, metrics, net, processes, state};
+
+/// The plugin.
+pub struct Reach;
+
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// What a host is given to do it in.
+const WHILE: u32 = 10_000;
+
+impl Lifecycle for Reach {
+    fn start() -> Result<(), Failure> {
+        STARTED.fetch_add(1, Ordering::Relaxed);
+        match text("start").as_str() {
+            "fail" => Err(Failure::Unavailable("not today".into())),
+            "trap" => panic!("at the start"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Notify for Reach {
+    fn handle(_: Event) -> Result<(), Failure> {
+        Self::run().map(drop)
+    }
+}
+
+impl Check for Reach {
+    fn run() -> Result<Verdict, Failure> {
+        let wanted = text("do");
+        let message = wish(&wanted, &text("at"));
+        if text("end") == "trap" {
+            panic!("at the end");
+        }
+        let asks = wanted == "verdict";
+        Ok(Verdict {
+            status: Status::Pass,
+            message,
+            weight: asks.then_some(-7),
+            next_ms: asks.then_some(1500),
+        })
+    }
+}
+
+fn wish(wanted: &str, at: &str) -> String {
+    let port = number("port") as u16;
+    let send = text("send").into_bytes();
+    match wanted {
+        "verdict" => format!("started {}", STARTED.load(Ordering::Relaxed)),
+        "tcp" => {
+            let until = text("until").into_bytes();
+            shown(net::tcp_exchange(at, port, &send, &until, number("max"), WHILE))
+        }
+        "udp" => shown(net::udp_exchange(at, port, &send, WHILE)),
+        "ping" => told(net::ping(at, WHILE).map(|timing| timing.total_us > 0)),
+        "http" => told(net::http(&text("word"), at, &[], &[], WHILE).map(|answer| answer.status)),
+        "set" => told(state::set(at, &vec![b'x'; number("by") as usize])),
+        "get" => format!("{:?}", state::get(at).map(|value| value.len())),
+        "add" => told(state::add(at, number("by").into())),
+        "measure" => {
+            (0..number("by")).for_each(|n| metrics::count(at, 2, &[("n".into(), n.to_string())]));
+            metrics::gauge("level", 0.5, &[]);
+            "measured".into()
+        }
+        "find" => {
+            told(processes::find(&query(at)).map(|found| found.iter().map(|one| one.pid).collect::<Vec<_>>()))
+        }
+        "alive" => {
+            let found = processes::find(&query(at)).unwrap_or_default();
+            let alive = |one: &processes::Process| {
+                (
+                    processes::alive(one.pid, one.start_time),
+                    processes::alive(one.pid, one.start_time + 1),
+                )
+            };
+            format!("{:?}", found.iter().map(alive).collect::<Vec<_>>())
+        }
+        "act" => match actions::run(at, &config::get_all("word")) {
+            Ok(outcome) => format!(
+                "{:?} {}",
+                outcome.exit_code,
+                String::from_utf8_lossy(&outcome.stdout).trim()
+            ),
+            Err(error) => format!("{error:?}"),
+        },
+        "read" => told(files::read(at, number("max")).map(|content| content.len())),
+        "connect" => talk(at, &send),
+        "listen" => told(TcpListener::bind(at).map(drop)),
+        "datagram" => datagram(at, &send),
+        "lookup" => told((at, port).to_socket_addrs().map(|found| found.count() > 0)),
+        "open" => told(std::fs::read(at).map(|content| content.len())),
+        "write" => told(std::fs::write(at, "x")),
+        "env" => format!("{:?}", std::env::var(at)),
+        _ => "nothing".into(),
+    }
+}
+
+fn talk(at: &str, send: &[u8]) -> String {
+    let talk = || {
+        let mut stream = TcpStream::connect(at)?;
+        stream.write_all(send)?;
+        let mut answer = vec![0; 100];
+        let length = stream.read(&mut answer)?;
+        answer.truncate(length);
+        Ok::<_, std::io::Error>(answer)
+    };
+    shown(talk())
+}
+
+fn datagram(at: &str, send: &[u8]) -> String {
+    let talk = || {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.send_to(send, at)?;
+        let mut answer = vec![0; 100];
+        let (length, _) = socket.recv_from(&mut answer)?;
+        answer.truncate(length);
+        Ok::<_, std::io::Error>(answer)
+    };
+    shown(talk())
+}
+
+fn query(at: &str) -> Query {
+    match text("word").as_str() {
+        "exe" => Query::Exe(at.into()),
+        "pidfile" => Query::Pidfile(at.into()),
+        "cgroup" => Query::Cgroup(at.into()),
+        _ => Query::Comm(at.into()),
+    }
+}
+
+fn shown<E: Debug>(answer: Result<Vec<u8>, E>) -> String {
+    match answer {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+fn told<T: Debug, E: Debug>(answer: Result<T, E>) -> String {
+    match answer {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+fn text(key: &str) -> String {
+    config::get(key).unwrap_or_default()
+}
+
+fn number(key: &str) -> u32 {
+    text(key).parse().unwrap_or(0)
+}
+
+#[cfg(target_family = "wasm")]
+export!(Reach);
