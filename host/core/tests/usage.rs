@@ -46,9 +46,12 @@ fn asked(user: User, action: &str, args: &[&str], within: u64) -> Result<ActionC
     };
     engine.handle(Event::Act(call), NOW);
     std::iter::from_fn(|| engine.poll_command())
-        .find_map(|command| match command {
-            Command::Act { id: 7, action } => Some(action),
-            _ => None,
+        .find_map(|command| {
+            if let Command::Act { id: 7, action } = command {
+                Some(action)
+            } else {
+                None
+            }
         })
         .expect("it is answered")
 }
