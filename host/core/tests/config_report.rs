@@ -1,4 +1,4 @@
-//! What `validate` prints of a virtual router, and which devices are watched for it.
+//! What `validate` prints and warns of, and which devices are watched for a virtual router.
 
 use standfast_core::config::derived::report;
 use standfast_core::config::file::Config;
@@ -69,4 +69,66 @@ fn every_device_is_watched() {
         ["eth1", "eth2", "eth3", "eth4", "eth5", "eth6", "v4.9.eth3"]
     );
     assert_eq!(config.vrrp_interfaces().len(), 3);
+}
+
+#[test]
+fn weights_that_move_nothing_are_told() {
+    let with = |router: &str, peer: Option<u8>| {
+        let text = format!(
+            "node a\ncheck c {{ plugin x; weight -15 }}\ncheck idle {{ plugin x }}\nservice s {{ kind process; command \"/bin/x\" }}\n\
+             vrrp V {{ interface e; virtual-router-id 1; virtual-address \"10.0.0.1\"; track {{ check c }}; {router} }}"
+        );
+        let report = report(&Config::parse("f", &text).expect("parses"), peer);
+        (report.warnings.join("\n"), report.render())
+    };
+    assert!(
+        with("priority 100", Some(80))
+            .0
+            .contains("the priority is 85, the peer's 80 is not above it")
+    );
+    assert!(with("priority 100", Some(80)).0.contains("larger by 6 or more"));
+    assert!(with("priority 100", Some(80)).1.contains("stays"));
+    assert!(!with("priority 100", Some(90)).0.contains("vrrp V"));
+    assert!(
+        with("priority 255", None)
+            .0
+            .contains("priority 255 owns the address")
+    );
+    assert!(
+        with("priority 255; accept #false", None)
+            .0
+            .contains("`accept #false` does nothing at priority 255")
+    );
+    let idle = with("priority 100", None).0;
+    assert_eq!(idle.lines().count(), 2, "{idle}");
+    assert!(
+        idle.contains("service s: no router tracks it") && idle.contains("check idle: no router tracks it")
+    );
+}
+
+#[test]
+fn a_hook_that_is_to_know_of_the_end_but_hears_of_none_is_told() {
+    let with = |on: &str| {
+        let text = format!(
+            "node a; vrrp V {{ interface e; virtual-router-id 1; virtual-address \"10.0.0.1\" }}\n\
+             notify n {{ plugin x; {on}; at-stop \"before\" }}"
+        );
+        report(&Config::parse("f", &text).expect("parses"), None)
+            .warnings
+            .join("\n")
+    };
+    for deaf in ["on \"master\"", "on daemon=#true to=\"start\"", "on check=\"*\""] {
+        assert!(
+            with(deaf).contains("notify n: `at-stop \"before\"` does nothing"),
+            "{deaf}"
+        );
+    }
+    for hears in [
+        "on \"stopped\"",
+        "on vrrp=\"V\"",
+        "on daemon=#true",
+        "on \"master\"; on \"stop\" daemon=#true",
+    ] {
+        assert_eq!(with(hears), "", "{hears}");
+    }
 }
