@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use standfast_core::config::address::{HostPort, HttpPrefix};
 use standfast_core::config::auth::{Auth, AuthPass};
+use standfast_core::config::bounds::Bounds;
 use standfast_core::config::check::OnError;
 use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
@@ -13,7 +14,6 @@ use standfast_core::config::reach::{NamePattern, PingTarget, ProcessGrant, ReadG
 use standfast_core::config::router::Preempt;
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
 use standfast_core::config::topic::{About, State, Topic};
-use standfast_core::config::track::Bounds;
 use standfast_core::config::virtual_address::Scope;
 use standfast_core::ids::{Version, VrrpState};
 

@@ -1,6 +1,7 @@
 //! What the host knows of one call: its facts, its grants, its deadlines.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
@@ -10,7 +11,6 @@ use standfast_core::plugin::call::{Status, User};
 use crate::grants::Want;
 use crate::shared::Shared;
 use crate::subject::Subject;
-use crate::wasi::Pins;
 
 /// What a call is told.
 pub(crate) struct Facts {
@@ -29,6 +29,9 @@ pub(crate) struct Facts {
     /// State of virtual routers.
     pub(crate) routers: Vec<(RouterName, VrrpState)>,
 }
+
+/// Names that this call has looked up, with their addresses: a grant of a name is one of what it resolved to.
+pub(crate) type Pins = Arc<Mutex<Vec<(String, IpAddr)>>>;
 
 /// One call, as the imports see it.
 pub(crate) struct Scope {

@@ -1,8 +1,8 @@
 //! WASI for one call: the `config` block as environment, sockets as `tcp` and `udp` grant them, folders of `preopen`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use standfast_core::config::grant::Grants;
 use standfast_core::plugin::call::{CallError, ErrorClass};
@@ -10,13 +10,10 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::grants::Want;
-use crate::scope::Scope;
+use crate::scope::{Pins, Scope};
 use crate::stdio::Output;
 use crate::subject::Subject;
 use crate::text;
-
-/// Names that this call has looked up, with their addresses: a grant of a name is one of what it resolved to.
-pub(crate) type Pins = Arc<Mutex<Vec<(String, IpAddr)>>>;
 
 /// What WASI offers to this call.
 pub(crate) async fn context(scope: &Scope, output: &Output) -> Result<WasiCtx, CallError> {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::bounds::Bounds;
 use crate::config::grant::{self, Grants, Settings};
 use crate::config::node::Node;
-use crate::config::track::Bounds;
 use crate::config::value::{self, show};
 use crate::ids::{CheckName, PluginName, Weight};
 

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod address;
 pub mod auth;
+pub mod bounds;
 pub mod check;
 pub mod derived;
 pub mod error;

@@ -2,6 +2,7 @@
 
 use kdl::KdlValue;
 
+use crate::config::bounds::Bounds;
 use crate::config::node::{Claims, Node};
 use crate::config::scene::Scene;
 use crate::config::value::{self, Wrong, wrong};
@@ -29,22 +30,6 @@ pub struct Tracked<N> {
     pub bounds: Option<Bounds>,
     /// `reverse=#true`: the sign of the weight's term flips; without weight the router is unfit while it is up.
     pub reverse: bool,
-}
-
-/// `weight -40 min=-60 max=0`: what a verdict may make of a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// The lowest.
-    pub min: i16,
-    /// The highest.
-    pub max: i16,
-}
-
-impl Bounds {
-    /// The nearest that is allowed.
-    pub fn clamp(self, asked: i16) -> i16 {
-        asked.max(self.min).min(self.max)
-    }
 }
 
 /// Something that changes the priority.
