@@ -3,30 +3,19 @@
 mod lan;
 
 use lan::Lan;
-use lan::config::{check, config, id, ms, node, priority, router, secs, tracked, vip, weight};
+use lan::config::{check, config, id, ms, priority, router, secs, tracked, vip, weight};
 use lan::hands::Says;
+use lan::pair::{both, grouped, loose, state};
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
-use standfast_core::config::group::{FaultPolicy, GroupConfig};
+use standfast_core::config::group::FaultPolicy;
 use standfast_core::ids::{Priority, VrrpState, Weight};
 use standfast_core::time::Instant;
 use standfast_core::wire::advert::{Advert, GROUP};
 
-/// Two routers on one link, VRIDs 51 and 52, in one group.
+/// Two routers in one group.
 fn pair(first: u8, second: u8, fault: FaultPolicy) -> Config {
-    let mut config = node(first);
-    let mut other = router(second);
-    other.name = id("VI_2");
-    other.vrid = 52.try_into().expect("legal");
-    other.addresses = vec![vip([10, 0, 0, 101].into())];
-    config.routers.insert(other.name.clone(), other);
-    let group = GroupConfig {
-        name: id("lb"),
-        members: vec![id("VI_1"), id("VI_2")],
-        fault,
-    };
-    config.groups.insert(group.name.clone(), group);
-    config
+    grouped(loose(first, second), "lb", fault)
 }
 
 /// A pair whose VI_1 tracks the check `port`.
@@ -36,21 +25,6 @@ fn with_port(number: u8, fault: FaultPolicy, weight: Option<Weight>) -> Config {
     let first = config.routers.get_mut(&id("VI_1")).expect("it is there");
     first.track.checks.push(tracked(id("port"), weight));
     config
-}
-
-fn state(lan: &Lan, node: usize, name: &str) -> VrrpState {
-    let routers = lan.engine(node).status(lan.now).routers;
-    routers
-        .into_iter()
-        .find(|router| router.name == name)
-        .expect("known")
-        .state
-}
-
-fn both(lan: &Lan, node: usize, wanted: VrrpState) -> bool {
-    ["VI_1", "VI_2"]
-        .iter()
-        .all(|name| state(lan, node, name) == wanted)
 }
 
 /// When each router of a node moved to this state.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lan::Lan;
 use lan::config::{With, advert, centis, id, ms, node, router, secs, vip};
+use lan::pair::{both, grouped, loose, state};
 use standfast_core::config::file::Config;
 use standfast_core::config::group::{FaultPolicy, GroupConfig};
 use standfast_core::config::router::Preempt;
@@ -16,30 +17,9 @@ use standfast_core::ids::VrrpState;
 use standfast_core::time::Instant;
 use standfast_core::wire::advert::Advert;
 
-/// Two routers on one link, VRIDs 51 and 52.
-fn loose(first: u8, second: u8) -> Config {
-    let mut config = node(first);
-    let mut other = router(second);
-    other.name = id("VI_2");
-    other.vrid = 52.try_into().expect("legal");
-    other.addresses = vec![vip([10, 0, 0, 101].into())];
-    config.routers.insert(other.name.clone(), other);
-    config
-}
-
-/// All routers of a configuration in one group.
-fn grouped(mut config: Config) -> Config {
-    let group = GroupConfig {
-        name: id("lb"),
-        members: config.routers.keys().cloned().collect(),
-        fault: FaultPolicy::Any,
-    };
-    config.groups.insert(group.name.clone(), group);
-    config
-}
-
+/// Two routers in one group.
 fn pair(first: u8, second: u8) -> Config {
-    grouped(loose(first, second))
+    grouped(loose(first, second), "lb", FaultPolicy::Any)
 }
 
 /// What VRID 52 says.
@@ -49,19 +29,6 @@ fn second(number: u8) -> Advert {
         addresses: vec![[10, 0, 0, 101].into()],
         ..advert(number)
     }
-}
-
-fn state(lan: &Lan, node: usize, name: &str) -> VrrpState {
-    let routers = lan.engine(node).status(lan.now).routers;
-    let router = routers.into_iter().find(|router| router.name == name);
-    router.expect("known").state
-}
-
-/// VI_1 and VI_2 of a node are both so.
-fn both(lan: &Lan, node: usize, wanted: VrrpState) -> bool {
-    ["VI_1", "VI_2"]
-        .iter()
-        .all(|name| state(lan, node, name) == wanted)
 }
 
 #[test]

@@ -3,11 +3,12 @@
 mod lan;
 
 use lan::Lan;
-use lan::config::{With, check, config, hook, id, ms, node, router, secs, service, vip};
+use lan::config::{With, check, hook, id, ms, node, secs, service};
 use lan::hands::{Says, Script};
+use lan::pair::{grouped, loose};
 use standfast_core::config::check::CheckConfig;
 use standfast_core::config::file::Config;
-use standfast_core::config::group::{FaultPolicy, GroupConfig};
+use standfast_core::config::group::FaultPolicy;
 use standfast_core::config::notify::NotifyConfig;
 use standfast_core::config::topic::{About, State, Subject, Topic};
 use standfast_core::control::ServiceAction;
@@ -51,21 +52,9 @@ fn told(lan: &mut Lan, subject: &Subject) -> Vec<String> {
     .collect()
 }
 
-/// Two routers in a group, the second with VRID 52.
+/// Two routers in a group.
 fn pair(fault: FaultPolicy) -> Config {
-    let mut second = router(100);
-    second.name = id("VI_2");
-    second.vrid = 52.try_into().expect("legal");
-    second.addresses = vec![vip([10, 0, 0, 101].into())];
-    let mut config = config(router(100));
-    config.routers.insert(second.name.clone(), second);
-    let group = GroupConfig {
-        name: id("G"),
-        members: vec![id("VI_1"), id("VI_2")],
-        fault,
-    };
-    config.groups.insert(group.name.clone(), group);
-    config
+    grouped(loose(100, 100), "G", fault)
 }
 
 #[test]

@@ -133,10 +133,11 @@ fn address(value: &[u8]) -> Option<IpAddr> {
 const RTMSG: usize = 12;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn route() -> VirtualRoute {
+    /// One with a gateway, in a table that no header has room for.
+    pub(in crate::net) fn route() -> VirtualRoute {
         VirtualRoute {
             family: Family::V4,
             destination: ([10, 9, 0, 0].into(), 16),

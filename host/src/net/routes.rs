@@ -148,24 +148,9 @@ fn shown(route: &VirtualRoute) -> String {
 #[cfg(test)]
 mod tests {
     use standfast_core::config::route::RouteKind;
-    use standfast_core::config::virtual_address::Scope;
 
     use super::*;
-
-    fn route() -> VirtualRoute {
-        VirtualRoute {
-            family: Family::V4,
-            destination: ([10, 9, 0, 0].into(), 16),
-            via: Some([192, 0, 2, 254].into()),
-            dev: None,
-            source: None,
-            table: 1000,
-            metric: Some(50),
-            scope: Scope::Global,
-            kind: RouteKind::Unicast,
-            onlink: true,
-        }
-    }
+    use crate::net::route_entry::tests::route;
 
     #[test]
     fn a_route_is_ours_and_keeps_a_table_number_that_no_header_has_room_for() {
