@@ -181,6 +181,24 @@ pub(crate) fn second_copy_ends_with_5() -> Result<()> {
     Ok(())
 }
 
+/// Every user may lock the file by which one standfast knows another.
+pub(crate) fn a_strangers_lock_keeps_nobody_from_starting() -> Result<()> {
+    let world = World::new()?;
+    let words = "setpriv --reuid nobody --clear-groups --inh-caps=-all --bounding-set=-all flock -n /proc/self/ns/net sleep 60";
+    let stranger = world
+        .lb01
+        .spawn("stranger", &words.split(' ').collect::<Vec<_>>())?;
+    wait_until("the stranger's lock", ELECTION, || {
+        let locks = world.lb01.run(&["cat", "/proc/locks"])?;
+        Ok(locks.out.contains(&format!(" WRITE {} ", stranger.pid)))
+    })?;
+    let daemon = start(&world.lb01, &Config::new(3, 100).text(&world.lb01))?;
+    ensure!(daemon.status().is_ok(), "it runs");
+    let log = daemon.program.log_text();
+    ensure!(log.contains("holds the lock of our network namespace"), "{log}");
+    Ok(())
+}
+
 /// A master is killed, and its file is at fault when it is to start again: its addresses must not stay beside its peer's.
 pub(crate) fn a_start_that_fails_leaves_no_addresses_of_a_killed_daemon() -> Result<()> {
     let world = World::new()?;

@@ -98,6 +98,7 @@ const TESTS: &[Test] = tests![
     hostile::missing_interface_is_waited_for,
     hostile::missing_plugin_ends_with_6,
     hostile::second_copy_ends_with_5,
+    hostile::a_strangers_lock_keeps_nobody_from_starting,
     hostile::a_start_that_fails_leaves_no_addresses_of_a_killed_daemon,
     hostile::lacking_rights_end_with_4,
     cli::status_says_healthy_degraded_and_not_running,

@@ -2,24 +2,20 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::unistd::Uid;
 
 use crate::net::leftovers;
-use crate::start::check_rights;
+use crate::start::{check_rights, may_change_the_network};
 use crate::status_code::{Code, Failure};
 
 /// What only one may hold; let go of by the kernel at the latest.
 #[derive(Debug)]
 pub(crate) struct Alone {
-    _lock: Flock<fs::File>,
-    /// Names without a path are one for each network namespace.
-    _name: Option<UnixListener>,
+    _directory: Flock<fs::File>,
+    _network: Option<Flock<fs::File>>,
 }
 
 /// Makes the runtime directory and sees to it that no other standfast runs with it, or on this network. Then what an
@@ -29,10 +25,9 @@ pub(crate) struct Alone {
 /// The rights are missing, the directory cannot be made, or another one runs.
 pub(crate) fn alone(runtime_dir: &Path) -> Result<Alone, Failure> {
     check_rights()?;
-    let _lock = lock(runtime_dir)?;
     let alone = Alone {
-        _lock,
-        _name: name(NAME)?,
+        _directory: lock_directory(runtime_dir)?,
+        _network: lock_network()?,
     };
     match leftovers::remove() {
         Ok(0) => {}
@@ -42,7 +37,7 @@ pub(crate) fn alone(runtime_dir: &Path) -> Result<Alone, Failure> {
     Ok(alone)
 }
 
-fn lock(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
+fn lock_directory(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
     let cannot = |error: io::Error| {
         let code = if error.kind() == ErrorKind::PermissionDenied {
             Code::Permission
@@ -63,76 +58,99 @@ fn lock(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
         Failure::new(
             Code::Running,
             format!(
-                "another standfast runs with {}; `standfast status` shows it",
+                "another standfast runs with {}; `standfast status` shows it, and one in another network namespace \
+                 needs another --runtime-dir",
                 runtime_dir.display()
             ),
         )
     })
 }
 
-/// Takes the name. A stranger that has it must not keep us from starting: then there is nothing to hold.
-fn name(name: &[u8]) -> Result<Option<UnixListener>, Failure> {
-    let runtime = |error: io::Error| Failure::new(Code::Runtime, error.to_string());
-    let address = SocketAddr::from_abstract_name(name).map_err(runtime)?;
-    match UnixListener::bind_addr(&address) {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if is_ours(&address) {
-                return Err(Failure::new(
+/// Takes the lock of our network namespace: the kernel has one file for each, and lets go of the lock when we end.
+/// Everybody may lock it. Who cannot change addresses is none of us and must not keep us from starting: a dead
+/// standfast's addresses would stay.
+fn lock_network() -> Result<Option<Flock<fs::File>>, Failure> {
+    let cannot = |error: io::Error| {
+        Failure::new(
+            Code::Environment,
+            format!("{NAMESPACE}: {error}; standfast needs /proc"),
+        )
+    };
+    let file = fs::File::open(NAMESPACE).map_err(cannot)?;
+    let file_id = id(&file.metadata().map_err(cannot)?);
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(_) => {
+            // Who holds it from another process namespace is not shown, and may be one of us.
+            let holder = holder(&fs::read_to_string("/proc/locks").unwrap_or_default(), &file_id);
+            let rights =
+                holder.map(|pid| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default());
+            match (holder, rights) {
+                (Some(pid), Some(rights)) if !may_change_the_network(&rights) => {
+                    tracing::warn!(
+                        "process {pid} holds the lock of our network namespace and is no standfast: a second standfast \
+                         would not be noticed; end it"
+                    );
+                    Ok(None)
+                }
+                _ => Err(Failure::new(
                     Code::Running,
                     "another standfast runs on this network, with another --runtime-dir; one network namespace has one",
-                ));
+                )),
             }
-            tracing::warn!(
-                "another program has our name (@standfast): a second standfast would not be noticed"
-            );
-            Ok(None)
         }
-        Err(error) => Err(runtime(error)),
     }
 }
 
-/// Whether root, or our own user, listens there.
-fn is_ours(address: &SocketAddr) -> bool {
-    let peer = UnixStream::connect_addr(address).and_then(|stream| {
-        let peer = getsockopt(&stream, PeerCredentials)?;
-        Ok(Uid::from_raw(peer.uid()))
-    });
-    peer.is_ok_and(|uid| uid.is_root() || uid == Uid::effective())
+/// A file as /proc/locks names it.
+fn id(file: &fs::Metadata) -> String {
+    let (major, minor) = (
+        nix::sys::stat::major(file.dev()),
+        nix::sys::stat::minor(file.dev()),
+    );
+    format!("{major:02x}:{minor:02x}:{}", file.ino())
 }
 
-const NAME: &[u8] = b"standfast";
+/// The process that has locked a file: `1: FLOCK  ADVISORY  WRITE 612 00:04:4026531833 0 EOF`.
+fn holder(locks: &str, file: &str) -> Option<i32> {
+    let mut lines = locks
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.find_map(|words| match words[..] {
+        [_, "FLOCK", _, "WRITE", pid, of, ..] if of == file => pid.parse().ok().filter(|pid| *pid > 0),
+        _ => None,
+    })
+}
+
+const NAMESPACE: &str = "/proc/self/ns/net";
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd as _;
-
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
-
     use super::*;
 
     #[test]
-    fn a_second_one_is_refused_and_a_third_after_the_end_of_the_first_is_not() {
-        let own = format!("standfast-test-{}", std::process::id());
-        let first = name(own.as_bytes()).unwrap();
-        assert!(first.is_some());
-        assert_eq!(name(own.as_bytes()).unwrap_err().code, Code::Running);
-        drop(first);
-        assert!(name(own.as_bytes()).unwrap().is_some());
+    fn the_kernel_says_who_has_locked_a_file() {
+        let path = std::env::temp_dir().join(format!("standfast-lock-{}", std::process::id()));
+        let file = fs::File::create(&path).unwrap();
+        let file_id = id(&file.metadata().unwrap());
+        let locks = || fs::read_to_string("/proc/locks").unwrap();
+        assert_eq!(holder(&locks(), &file_id), None);
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).unwrap();
+        assert_eq!(holder(&locks(), &file_id), i32::try_from(std::process::id()).ok());
+        drop(lock);
+        assert_eq!(holder(&locks(), &file_id), None);
+        fs::remove_file(path).unwrap();
     }
 
     #[test]
-    fn who_has_the_name_and_does_not_listen_is_none_of_ours() {
-        let own = format!("standfast-stranger-{}", std::process::id());
-        let stranger = socket(
-            AddressFamily::Unix,
-            SockType::Stream,
-            SockFlag::SOCK_CLOEXEC,
-            None,
+    fn who_waits_for_a_lock_does_not_hold_it() {
+        let locks =
+            "1: -> FLOCK  ADVISORY  WRITE 7 00:04:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 8 00:04:42 0 EOF\n";
+        assert_eq!(holder(locks, "00:04:42"), Some(8));
+        assert_eq!(holder(locks, "00:04:43"), None);
+        assert_eq!(
+            holder("1: FLOCK  ADVISORY  WRITE 0 00:04:42 0 EOF\n", "00:04:42"),
+            None
         );
-        let stranger = stranger.unwrap();
-        let address = UnixAddr::new_abstract(own.as_bytes()).unwrap();
-        bind(stranger.as_raw_fd(), &address).unwrap();
-        assert!(name(own.as_bytes()).unwrap().is_none());
     }
 }

@@ -50,7 +50,8 @@ pub(crate) fn check_rights() -> Result<(), Failure> {
     ))
 }
 
-fn may_change_the_network(status: &str) -> bool {
+/// By the text of /proc/PID/status; yes where it does not say.
+pub(crate) fn may_change_the_network(status: &str) -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let rights = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
     rights.is_none_or(|rights| rights & CAP_NET_ADMIN != 0)
