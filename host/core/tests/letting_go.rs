@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use lan::Lan;
 use lan::config::{VIP, With, config, id, ms, node, router, secs, vip};
+use lan::pair::{both, loose};
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::config::route::VirtualRule;
@@ -266,17 +267,54 @@ fn a_renamed_router_is_not_robbed_by_its_former_self() {
 }
 
 #[test]
+fn rules_that_a_reload_renumbers_leave_nothing_behind() {
+    // What one router gives up has the number that the other one takes, and is another rule.
+    let numbered = |one: u32, two: u32| {
+        let mut config = loose(100, 100);
+        for (name, table, priority) in [("VI_1", 100, one), ("VI_2", 200, two)] {
+            let router = config.routers.get_mut(&id(name)).unwrap();
+            router.rules = vec![VirtualRule {
+                table,
+                ..rule(priority)
+            }];
+        }
+        config
+    };
+    let mut lan = Lan::new([numbered(1000, 2000)]);
+    lan.wait(secs(5), "both are master", |lan| both(lan, 0, VrrpState::Master));
+    let start = lan.now;
+    lan.reload(0, numbered(2000, 3000));
+    lan.run_for(secs(1));
+    for (table, priority) in [(100, 1000), (200, 2000)] {
+        let gone = VirtualRule {
+            table,
+            ..rule(priority)
+        };
+        let removes = |command: &Command| matches!(command, Command::RemoveAddresses { holdings, .. } if holdings.rules.contains(&gone));
+        assert!(lan.count(0, start, removes) > 0, "{gone:?} stays");
+    }
+}
+
+/// One with nothing but its number.
+fn rule(priority: u32) -> VirtualRule {
+    VirtualRule {
+        family: Family::V4,
+        from: None,
+        to: None,
+        input: None,
+        output: None,
+        mark: None,
+        table: 100,
+        priority,
+    }
+}
+
+#[test]
 fn a_rule_that_a_reload_changes_is_not_taken_off_behind_the_new_one() {
     let with_rule = |input: Option<&str>| {
         let rule = VirtualRule {
-            family: Family::V4,
-            from: None,
-            to: None,
             input: input.map(id),
-            output: None,
-            mark: None,
-            table: 100,
-            priority: 1000,
+            ..rule(1000)
         };
         node(100).with_router(|router| router.rules = vec![rule.clone()])
     };

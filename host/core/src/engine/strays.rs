@@ -70,8 +70,7 @@ impl Strays {
     }
 }
 
-/// Leaves out what is held, be it with other options. A rule by its priority: the kernel takes what is not said of one
-/// that is to go for anything.
+/// Leaves out what is held, be it with other options, and a rule whose removal would take one that is held.
 pub(super) fn without(holdings: &mut Holdings, held: &Holdings) {
     let same = |a: &VirtualAddress, b: &VirtualAddress| {
         (a.address, a.prefix, a.peer, &a.dev) == (b.address, b.prefix, b.peer, &b.dev)
@@ -79,11 +78,21 @@ pub(super) fn without(holdings: &mut Holdings, held: &Holdings) {
     let is_held = |address: &VirtualAddress| held.addresses.iter().any(|held| same(address, held));
     holdings.addresses.retain(|address| !is_held(address));
     holdings.routes.retain(|route| !held.routes.contains(route));
-    let is_held = |rule: &VirtualRule| {
-        let place = |rule: &VirtualRule| (rule.family, rule.priority);
-        held.rules.iter().any(|held| place(held) == place(rule))
-    };
-    holdings.rules.retain(|rule| !is_held(rule));
+    let robs = |rule: &VirtualRule| held.rules.iter().any(|held| takes(rule, held));
+    holdings.rules.retain(|rule| !robs(rule));
+}
+
+/// Whether the kernel, asked to delete `gone`, may delete `held`: what is not said of a rule is taken for anything.
+fn takes(gone: &VirtualRule, held: &VirtualRule) -> bool {
+    fn fits<T: PartialEq>(gone: Option<&T>, held: Option<&T>) -> bool {
+        gone.is_none() || gone == held
+    }
+    (gone.family, gone.priority, gone.table) == (held.family, held.priority, held.table)
+        && fits(gone.from.as_ref(), held.from.as_ref())
+        && fits(gone.to.as_ref(), held.to.as_ref())
+        && fits(gone.input.as_ref(), held.input.as_ref())
+        && fits(gone.output.as_ref(), held.output.as_ref())
+        && fits(gone.mark.as_ref(), held.mark.as_ref())
 }
 
 /// What is in `old` and not in `new`.
