@@ -90,9 +90,9 @@ impl Holder {
         self.filters.outcome(&table, &addresses_of(holdings), now)
     }
 
-    /// Goes on with the filters. Returns whether outcomes may be others than they were, and when to come again; `None`:
-    /// there is nothing to do.
-    pub(crate) fn poll_filters(&mut self, now: Instant) -> (bool, Option<Duration>) {
+    /// Goes on with the filters, and with a ledger that could not be written. Returns whether outcomes may be others
+    /// than they were, and when to come again; `None`: there is nothing to do.
+    pub(crate) fn poll(&mut self, now: Instant) -> (bool, Option<Duration>) {
         let news = self.filters.poll(&mut self.ledger, now);
         let pauses = [self.filters.pause(now), self.ledger.catch_up(now)];
         (news, pauses.into_iter().flatten().min())
@@ -248,8 +248,8 @@ impl Holder {
     /// devices last, because each costs the kernel some 30 ms. `true`: there may be more.
     pub(crate) fn keep_some(&mut self, needed: &mut Needed) -> bool {
         let below: BTreeSet<_> = self.ledger.devices().values().cloned().collect();
-        let kept: BTreeSet<_> = keys(sysctl::CARRIER, &needed.carriers)
-            .chain(keys(sysctl::BELOW, &below))
+        let kept: BTreeSet<_> = sysctl::keys(sysctl::CARRIER, &needed.carriers)
+            .chain(sysctl::keys(sysctl::BELOW, &below))
             .collect();
         let idle = |key: &str, borrowed: &Borrowed| !kept.contains(&sysctl::place_now(key, borrowed));
         self.ledger.give_back(idle, sysctl::put_back);
@@ -349,15 +349,4 @@ fn addresses_of(holdings: &Holdings) -> Addresses {
 
 fn has_ipv6(holdings: &Holdings) -> bool {
     holdings.addresses.iter().any(|held| held.address.is_ipv6())
-}
-
-fn keys<'a>(
-    settings: &'a [(&'a str, sysctl::Wish)],
-    devices: &'a BTreeSet<IfName>,
-) -> impl Iterator<Item = String> + 'a {
-    devices.iter().flat_map(move |device| {
-        settings
-            .iter()
-            .map(move |(pattern, _)| sysctl::key(pattern, device))
-    })
 }

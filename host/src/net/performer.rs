@@ -83,7 +83,7 @@ impl<A: Fn(Answer)> Performer<A> {
 
     /// Goes on with what waits for filters. Returns when to come again; `None`: nothing waits.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Duration> {
-        let (news, pause) = self.holder.poll_filters(now);
+        let (news, pause) = self.holder.poll(now);
         if !news {
             return pause;
         }

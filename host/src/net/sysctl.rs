@@ -1,5 +1,6 @@
 //! Kernel settings below /proc/sys: read, written, and remembered so that they can be put back.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -126,6 +127,15 @@ pub(crate) fn put_back(key: &str, borrowed: &Borrowed) -> io::Result<()> {
         }
         result => result,
     }
+}
+
+pub(crate) fn keys<'a>(
+    settings: &'a [(&'a str, Wish)],
+    devices: &'a BTreeSet<IfName>,
+) -> impl Iterator<Item = String> + 'a {
+    devices
+        .iter()
+        .flat_map(move |device| settings.iter().map(move |(pattern, _)| key(pattern, device)))
 }
 
 /// The setting's place under the name that its interface has now.

@@ -4,6 +4,8 @@
 //! another master, to the macvlan alone, and the socket on the interface below would never hear it. Nothing else
 //! differs here: two virtual routers on one host reach each other, and a device that is down receives nothing.
 
+use std::collections::BTreeSet;
+
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
@@ -14,7 +16,7 @@ use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::{IfName, Mac};
 
 use crate::net::device::{Device, find};
-use crate::net::ledger::Ledger;
+use crate::net::ledger::{Borrowed, Ledger};
 use crate::net::route_socket::{Request, RouteSocket};
 use crate::net::sysctl::{self, Wish};
 
@@ -100,16 +102,14 @@ pub(crate) fn delete(kernel: &mut RouteSocket, ledger: &mut Ledger, device: &IfN
         remove(kernel, &found, device)?;
     }
     ledger.forget_device(device);
-    if !ledger.devices().values().any(|other| *other == below) {
-        let keys: Vec<_> = sysctl::BELOW
-            .iter()
-            .map(|(pattern, _)| sysctl::key(pattern, &below))
-            .collect();
-        ledger.give_back(
-            |key, _| keys.iter().any(|of_below| of_below == key),
-            sysctl::put_back,
-        );
-    }
+    let of = |names: BTreeSet<IfName>| -> BTreeSet<_> { sysctl::keys(sysctl::BELOW, &names).collect() };
+    let kept = of(ledger.devices().values().cloned().collect());
+    let gone = of(BTreeSet::from([below]));
+    // The interface below may have another name by now, and under that one bear another device.
+    let idle = |key: &str, borrowed: &Borrowed| {
+        gone.contains(key) && !kept.contains(&sysctl::place_now(key, borrowed))
+    };
+    ledger.give_back(idle, sysctl::put_back);
     Ok(())
 }
 
