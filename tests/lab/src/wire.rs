@@ -1,17 +1,21 @@
 //! The listener on all ports of a world's switches: which node sent what, from which link-layer address, and when.
 
 use std::collections::HashMap;
+use std::io::IoSliceMut;
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::sockopt::{RcvBuf, ReceiveTimeout};
+use nix::cmsg_space;
+use nix::sys::socket::sockopt::{RcvBuf, ReceiveTimeout, ReceiveTimestampns};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg,
+    setsockopt, socket,
 };
-use nix::sys::time::TimeVal;
+use nix::sys::time::{TimeSpec, TimeVal};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::dissect::{Advert, Announcement, Answer, Mac, What, dissect};
 use crate::error::{Doing, Result};
@@ -58,6 +62,23 @@ impl Frame {
     }
 }
 
+/// The next frame: its length, where from, and when the kernel had it; on a busy machine we come to it later.
+fn receive(socket: RawFd, buffer: &mut [u8]) -> Option<(usize, LinkAddr, Instant)> {
+    let mut slices = [IoSliceMut::new(buffer)];
+    let mut space = cmsg_space!(TimeSpec);
+    let message = recvmsg::<LinkAddr>(socket, &mut slices, Some(&mut space), MsgFlags::empty()).ok()?;
+    let stamp = message.cmsgs().ok()?.find_map(|control| {
+        let ControlMessageOwned::ScmTimestampns(stamp) = control else {
+            return None;
+        };
+        Some(stamp)
+    })?;
+    let now = clock_gettime(ClockId::CLOCK_REALTIME).ok()?;
+    let age = Duration::from(now).saturating_sub(Duration::from(stamp));
+    let at = Instant::now().checked_sub(age)?;
+    Some((message.bytes, message.address?, at))
+}
+
 impl Wire {
     pub(crate) fn start(ports: Ports) -> Result<Self> {
         let all = SockProtocol::EthAll;
@@ -65,6 +86,7 @@ impl Wire {
             .doing(|| "no packet socket".to_owned())?;
         setsockopt(&socket, RcvBuf, &(8 << 20))?;
         setsockopt(&socket, ReceiveTimeout, &TimeVal::new(0, 200_000))?;
+        setsockopt(&socket, ReceiveTimestampns, &true)?;
         let wire = Self {
             frames: Arc::default(),
             ends: Arc::default(),
@@ -74,10 +96,9 @@ impl Wire {
             let mut buffer = [0; 2048];
             while !theirs.ends.load(Ordering::Relaxed) {
                 // A time limit is the only error that comes here; it is there so that the end is seen.
-                let Ok((length, Some(from))) = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut buffer) else {
+                let Some((length, from, at)) = receive(socket.as_raw_fd(), &mut buffer) else {
                     continue;
                 };
-                let at = Instant::now();
                 let port = ports.get(&from.ifindex()).filter(|_| from.pkttype() != OUTGOING);
                 if let Some((node, interface)) = port
                     && let Some((destination, source, what)) = dissect(&buffer[..length])
