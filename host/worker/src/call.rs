@@ -118,7 +118,8 @@ impl Caller {
         settle(&store, ended, call.timeout)
     }
 
-    /// Makes an instance and looks at its exports, without calling more than `lifecycle`: a hook has effects.
+    /// Makes an instance and looks at its exports, without calling any: a hook has effects, and getting ready may need
+    /// the configuration of a use.
     pub(crate) async fn instantiate(
         &self,
         loaded: &Loaded,
@@ -130,10 +131,10 @@ impl Caller {
         let deadline = store.data().scope.deadline + GRACE;
         let running = async {
             let _ticking = self.machine.tick();
-            let instance = match begin(loaded, &mut store).await? {
-                Ok(instance) => instance,
-                Err(failure) => return Ok(Err(failure)),
-            };
+            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            if let Some(lifecycle) = &loaded.lifecycle {
+                lifecycle.load(&mut store, &instance)?;
+            }
             if let Some(check) = &loaded.check {
                 check.load(&mut store, &instance)?;
             }

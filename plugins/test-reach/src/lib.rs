@@ -5,7 +5,7 @@
 //! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `nothing` |
 //! | `at` | host, address, path, key or name that it is about |
 //! | `port`, `send`, `until`, `max`, `by`, `word` | what else it takes |
-//! | `start` | `fail` or `trap`: what `lifecycle.start` does |
+//! | `start` | `fail` or `trap`: what `lifecycle.start` does; it fails without any setting, too |
 //! | `end` | `trap`: traps when it is done |
 
 #![allow(unsafe_code, reason = "generated bindings")]
@@ -38,6 +38,7 @@ impl Lifecycle for Reach {
         match text("start").as_str() {
             "fail" => Err(Failure::Unavailable("not today".into())),
             "trap" => panic!("at the start"),
+            _ if config::keys().is_empty() => Err(Failure::Config("it needs `do`".into())),
             _ => Ok(()),
         }
     }

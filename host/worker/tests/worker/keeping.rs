@@ -132,6 +132,19 @@ fn an_action_is_asked_of_the_daemon_and_only_if_granted() {
 }
 
 #[test]
+fn who_needs_settings_to_get_ready_is_loaded_without_any() {
+    let mut worker = Worker::start();
+    worker.load("test-reach", &wasm("test-reach")).unwrap();
+    assert_eq!(
+        worker.notify(notify("test-reach")).unwrap_err().class,
+        ErrorClass::Config
+    );
+    let mut hook = notify("test-reach");
+    hook.settings = settings(&[("do", "nothing")]);
+    worker.notify(hook).unwrap();
+}
+
+#[test]
 fn who_wants_to_get_ready_is_called_once_per_instance() {
     let mut worker = Worker::serving(&["test-reach"]);
     let ready = wish(&[("do", "verdict")], Grants::default());
