@@ -22,6 +22,7 @@ use crate::compile::compile;
 use crate::native;
 use crate::scope::Facts;
 use crate::subject::{Kind, Subjects};
+use crate::text;
 
 /// Largest component file.
 const FILE_MAX: u64 = 32 << 20;
@@ -40,7 +41,7 @@ impl Loader {
     /// Does one load; on `Err` nothing has changed.
     pub(crate) async fn load(&self, request: LoadPlugin) -> Result<LoadedPlugin, String> {
         let begun = Instant::now();
-        let fresh = self.fresh(&request).await;
+        let fresh = self.fresh(&request).await.map_err(|reason| text::line(&reason));
         let (digest, size, cached, refused) = match fresh {
             Ok((digest, size, cached)) => (digest, size, cached, None),
             Err(reason) => {

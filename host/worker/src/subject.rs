@@ -164,11 +164,13 @@ impl Subject {
     pub(crate) fn report(&self) {
         let Some(user) = &self.user else { return };
         let mut tally = self.tally();
-        if let Some(usage) = tally.take(user)
-            && let Err(full) = self.out.try_send(FromWorker::Used(usage))
-            && let FromWorker::Used(usage) = full.into_inner()
-        {
-            tally.put_back(usage);
+        while let Some(usage) = tally.take(user) {
+            if let Err(full) = self.out.try_send(FromWorker::Used(usage)) {
+                if let FromWorker::Used(usage) = full.into_inner() {
+                    tally.put_back(usage);
+                }
+                break;
+            }
         }
     }
 

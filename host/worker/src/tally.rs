@@ -11,6 +11,9 @@ const LABELS_MAX: usize = 8;
 /// Longest name or value of a label, bytes.
 const LABEL_MAX: usize = 128;
 
+/// Series told in one message: so many of the longest fit well into a frame.
+const TOLD_MAX: usize = 200;
+
 /// Not told yet, and all series that there are.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -53,12 +56,14 @@ impl Tally {
         true
     }
 
-    /// What is new, which counts as told from now on.
+    /// What is new, or the next part of it, which counts as told from now on.
     pub(crate) fn take(&mut self, user: &User) -> Option<Usage> {
         if self.denied == 0 && self.fresh.is_empty() {
             return None;
         }
-        let fresh = std::mem::take(&mut self.fresh).into_iter();
+        let later = self.fresh.keys().nth(TOLD_MAX).cloned();
+        let later = later.map_or_else(BTreeMap::new, |first| self.fresh.split_off(&first));
+        let fresh = std::mem::replace(&mut self.fresh, later).into_iter();
         Some(Usage {
             user: user.clone(),
             denied: std::mem::take(&mut self.denied),
@@ -89,6 +94,8 @@ fn is_label((name, value): &(String, String)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use standfast_core::plugin::channel::FRAME_MAX;
+
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -128,6 +135,28 @@ mod tests {
         assert!(tally.take(&user).is_none());
         tally.put_back(told.clone());
         assert_eq!(tally.take(&user), Some(told));
+    }
+
+    #[test]
+    fn many_series_are_told_in_parts_that_fit_into_a_frame() {
+        let mut tally = Tally::default();
+        let user = User::Check("c".parse().unwrap());
+        let label = ("l".repeat(NAME_MAX), "v".repeat(LABEL_MAX));
+        for number in 0..450 {
+            let mut labels = vec![label.clone(); LABELS_MAX - 1];
+            for (index, label) in labels.iter_mut().enumerate() {
+                label
+                    .0
+                    .replace_range(..1, ["a", "b", "c", "d", "e", "f", "g"][index]);
+            }
+            labels.push(("n".into(), number.to_string()));
+            assert!(tally.note("m".repeat(NAME_MAX), labels, Value::Count(1), 1000));
+        }
+        let parts: Vec<_> = std::iter::from_fn(|| tally.take(&user)).collect();
+        let told: Vec<_> = parts.iter().map(|part| part.metrics.len()).collect();
+        assert_eq!(told, [200, 200, 50]);
+        let longest = parts.iter().map(|part| postcard::to_stdvec(part).unwrap().len());
+        assert!(longest.max() < Some(FRAME_MAX / 2));
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn wish(wanted: &str, at: &str) -> String {
         "get" => format!("{:?}", state::get(at).map(|value| value.len())),
         "add" => told(state::add(at, number("by").into())),
         "measure" => {
-            (0..number("by")).for_each(|n| metrics::count(at, 2, &[("n".into(), n.to_string())]));
+            (0..number("by")).for_each(|n| metrics::count(at, 2, &labels(n)));
             metrics::gauge("level", 0.5, &[]);
             "measured".into()
         }
@@ -100,7 +100,7 @@ fn wish(wanted: &str, at: &str) -> String {
             };
             format!("{:?}", found.iter().map(alive).collect::<Vec<_>>())
         }
-        "act" => match actions::run(at, &config::get_all("word")) {
+        "act" => match actions::run(at, &words()) {
             Ok(outcome) => format!(
                 "{:?} {}",
                 outcome.exit_code,
@@ -118,6 +118,22 @@ fn wish(wanted: &str, at: &str) -> String {
         "env" => format!("{:?}", std::env::var(at)),
         _ => "nothing".into(),
     }
+}
+
+/// What is in `word`, and one more of `by` bytes.
+fn words() -> Vec<String> {
+    let mut words = config::get_all("word");
+    words.extend((number("by") > 0).then(|| "x".repeat(number("by") as usize)));
+    words
+}
+
+/// The number, and `word` in seven more labels.
+fn labels(number: u32) -> Vec<(String, String)> {
+    let mut labels = vec![("n".into(), number.to_string())];
+    if let Some(word) = config::get("word") {
+        labels.extend((0..7).map(|n| (format!("{}{n}", "l".repeat(60)), word.clone())));
+    }
+    labels
 }
 
 fn talk(at: &str, send: &[u8]) -> String {

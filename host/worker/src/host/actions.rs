@@ -7,10 +7,18 @@ use crate::bindings::standfast::plugin::actions::{Error, Host, Outcome};
 use crate::grants::Want;
 use crate::session::Session;
 
+/// Most arguments that any `action` block can allow.
+const ARGS_MAX: usize = 16;
+/// Longest of them, bytes; the daemon allows no longer one either.
+const ARG_MAX: usize = 256;
+
 impl Host for Session {
     async fn run(&mut self, action: String, args: Vec<String>) -> Result<Outcome, Error> {
         let scope = &self.scope;
         if !scope.allows(Want::Action(&action)) {
+            return Err(Error::Denied);
+        }
+        if args.len() > ARGS_MAX || args.iter().any(|arg| arg.len() > ARG_MAX) {
             return Err(Error::Denied);
         }
         let (Some(user), Ok(action)) = (scope.facts.user.clone(), action.parse::<ActionName>()) else {

@@ -91,6 +91,44 @@ fn numbers_reach_the_daemon_as_many_as_are_granted() {
 }
 
 #[test]
+fn a_crowd_of_long_numbers_reaches_the_daemon_in_parts() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let grants = Grants {
+        metrics: 1000,
+        ..Grants::default()
+    };
+    let word = "w".repeat(128);
+    let crowd = [("do", "measure"), ("at", "hits"), ("by", "999"), ("word", &word)];
+    let call = wish(&crowd, grants);
+    let user = User::Check(call.check.clone());
+    worker.verdict(call);
+    let mut told = 0;
+    while told < 1000 {
+        told += worker.used(&user).metrics.len();
+    }
+    assert_eq!(told, 1000);
+}
+
+#[test]
+fn an_action_with_more_than_any_block_allows_is_not_even_asked_for() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let granted = Grants {
+        actions: vec!["reload".parse().unwrap()],
+        ..Grants::default()
+    };
+    // With the longest name of a check this is more than a frame holds.
+    let long = ((1 << 20) - 64).to_string();
+    let mut many = vec![("do", "act"), ("at", "reload")];
+    many.extend([("word", "now"); 17]);
+    for words in [&[("do", "act"), ("at", "reload"), ("by", &long)][..], &many] {
+        let mut call = wish(words, granted.clone());
+        call.check = "c".repeat(64).parse().unwrap();
+        assert_eq!(worker.verdict(call).message, "Error::Denied");
+    }
+    worker.verdict(wish(&[("do", "nothing")], Grants::default()));
+}
+
+#[test]
 fn an_action_is_asked_of_the_daemon_and_only_if_granted() {
     let mut worker = Worker::serving(&["test-reach"]);
     let ask = [("do", "act"), ("at", "reload"), ("word", "now")];
