@@ -27,6 +27,22 @@ const DENIAL_PAUSE: Duration = Duration::from_secs(60);
 /// Different denials remembered for a subject; more of them in one pause stay untold.
 const DENIALS_MAX: usize = 16;
 
+/// Does work that may hang, on a thread of its own, as many at a time as there are permits.
+pub(crate) async fn blocking<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    deadline: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let permit = Arc::clone(permits).acquire_owned();
+    let permit = timeout_at(deadline.into(), permit).await.ok()?.ok()?;
+    let done = spawn_blocking(move || {
+        let result = work();
+        drop(permit);
+        result
+    });
+    timeout_at(deadline.into(), done).await.ok()?.ok()
+}
+
 /// Check or hook: the two may share a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -150,14 +166,7 @@ impl Subject {
         deadline: Instant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let permit = Arc::clone(&self.blocking).acquire_owned();
-        let permit = timeout_at(deadline.into(), permit).await.ok()?.ok()?;
-        let done = spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        });
-        timeout_at(deadline.into(), done).await.ok()?.ok()
+        blocking(&self.blocking, deadline, work).await
     }
 
     /// Tells the daemon what was denied and measured.
