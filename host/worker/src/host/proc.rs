@@ -6,7 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::bindings::standfast::plugin::files::Error as FileError;
 use crate::bindings::standfast::plugin::processes::{Error, Process, RunState};
+use crate::host::files;
+
+/// Largest pid file.
+const PIDFILE_MAX: u64 = 64;
 
 /// All processes at one moment, by pid.
 pub(crate) struct Look {
@@ -98,12 +103,16 @@ fn is_below(own: &str, cgroup: &str) -> bool {
 
 /// The number in a pid file. May hang.
 pub(crate) fn pid_in(file: &Path) -> Result<u32, Error> {
-    let text = match fs::read_to_string(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::NotFound),
-        read => read.map_err(|error| Error::Io(format!("{}: {error}", file.display())))?,
-    };
-    let number = text.trim().parse();
-    number.map_err(|_| Error::Io(format!("{}: no process number in it", file.display())))
+    let failed = |why: &str| Error::Io(format!("{}: {why}", file.display()));
+    let text = files::read(file, PIDFILE_MAX).map_err(|error| match error {
+        FileError::NotFound => Error::NotFound,
+        FileError::Io(why) => failed(&why),
+        FileError::Denied | FileError::TooLarge => failed("no process number in it"),
+    })?;
+    let number = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    number.ok_or_else(|| failed("no process number in it"))
 }
 
 /// Of version 2, or that of systemd in version 1.

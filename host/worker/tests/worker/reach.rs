@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use standfast_core::config::address::HostPort;
@@ -230,6 +231,24 @@ fn processes_are_found_by_file_pid_file_and_control_group() {
         &find("cgroup", "/system.slice"),
         "processes cgroup=\"/system.slice\"",
     );
+    // What is no regular file is not waited for, and who has more in it than a number is not read to the end.
+    let pipe = folder().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let long = folder().join("long");
+    fs::write(&long, format!("{me}{}", " ".repeat(64))).unwrap();
+    for (path, why) in [
+        (&pipe, "not a regular file"),
+        (&PathBuf::from("/dev/zero"), "not a regular file"),
+        (&long, "no process number"),
+    ] {
+        let path = path.display().to_string();
+        let grants = Grants {
+            processes: vec![ProcessGrant::Pidfile(path.clone().into())],
+            ..Grants::default()
+        };
+        let message = worker.wish(&[("do", "find"), ("word", "pidfile"), ("at", &path)], grants);
+        assert!(message.contains(why), "{message}");
+    }
     let group = Grants {
         processes: vec![ProcessGrant::Cgroup("/no/such/group".into())],
         ..Grants::default()
