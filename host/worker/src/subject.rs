@@ -2,16 +2,19 @@
 //! hang.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use standfast_core::config::grant::Grants;
 use standfast_core::plugin::call::User;
 use standfast_core::plugin::channel::{FromWorker, LogLevel};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::grants::Want;
+use crate::lane::Apart;
 use crate::memory::Memory;
 use crate::tally::Tally;
 use crate::text;
@@ -91,6 +94,7 @@ pub(crate) struct Subject {
     memory: Mutex<Memory>,
     blocking: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
+    apart: OnceLock<Option<Apart>>,
 }
 
 struct Quota {
@@ -120,6 +124,7 @@ impl Subject {
             memory: Mutex::default(),
             blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            apart: OnceLock::new(),
         }
     }
 
@@ -196,6 +201,15 @@ impl Subject {
     /// Its share of the resolver.
     pub(crate) fn lookups(&self) -> &Arc<Semaphore> {
         &self.lookups
+    }
+
+    /// Threads of its own for a call with these grants, if it needs any.
+    pub(crate) fn apart(&self, grants: &Grants) -> Option<&Handle> {
+        if grants.preopen.is_empty() {
+            return None;
+        }
+        let apart = self.apart.get_or_init(|| Apart::new().ok());
+        apart.as_ref().and_then(Apart::handle)
     }
 
     fn send(&self, level: LogLevel, message: &str) {
