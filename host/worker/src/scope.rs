@@ -33,6 +33,19 @@ pub(crate) struct Facts {
 /// Names that this call has looked up, with their addresses: a grant of a name is one of what it resolved to.
 pub(crate) type Pins = Arc<Mutex<Vec<(String, IpAddr)>>>;
 
+/// Most of them in a call: every connection is compared with all.
+const PINS_MAX: usize = 1024;
+
+/// Notes an address of a name, once. What finds no room is reached by its address only.
+pub(crate) fn pin(pins: &mut Vec<(String, IpAddr)>, name: &str, address: IpAddr) {
+    let known = pins
+        .iter()
+        .any(|(other, pinned)| *pinned == address && other == name);
+    if !known && pins.len() < PINS_MAX {
+        pins.push((name.to_owned(), address));
+    }
+}
+
 /// One call, as the imports see it.
 pub(crate) struct Scope {
     pub(crate) facts: Facts,
@@ -80,5 +93,23 @@ impl Scope {
     pub(crate) fn until(&self, millis: u32) -> Instant {
         self.reach
             .min(Instant::now() + Duration::from_millis(millis.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_pinned_once_and_there_are_only_so_many() {
+        let mut pins = Vec::new();
+        for _ in 0..3 {
+            pin(&mut pins, "a.example.net", [192, 0, 2, 1].into());
+        }
+        assert_eq!(pins.len(), 1);
+        for number in 0..2 * PINS_MAX {
+            pin(&mut pins, &number.to_string(), [192, 0, 2, 1].into());
+        }
+        assert_eq!(pins.len(), PINS_MAX);
     }
 }
