@@ -2,9 +2,9 @@
 //!
 //! | setting | meaning |
 //! | --- | --- |
-//! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `nothing` |
+//! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `random`, `nothing` |
 //! | `at` | host, address, path, key or name that it is about |
-//! | `port`, `send`, `until`, `max`, `by`, `word` | what else it takes |
+//! | `port`, `send`, `until`, `max`, `by`, `word` | what else it takes; `act` is done `max` times |
 //! | `start` | `fail` or `trap`: what `lifecycle.start` does; it fails without any setting, too |
 //! | `end` | `trap`: traps when it is done |
 
@@ -12,11 +12,21 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "everything" });
 
+/// What the standard library gives in small pieces only.
+mod chance {
+    wit_bindgen::generate!({
+        inline: "package wasi:random@0.2.0;
+            interface random { get-random-bytes: func(len: u64) -> list<u8>; get-random-u64: func() -> u64; }
+            world chance { import random; }",
+    });
+}
+
 use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use chance::wasi::random::random::get_random_bytes as random;
 use exports::standfast::plugin::check::{Failure, Guest as Check, Verdict};
 use exports::standfast::plugin::lifecycle::Guest as Lifecycle;
 use exports::standfast::plugin::notify::{Event, Guest as Notify};
@@ -100,14 +110,18 @@ fn wish(wanted: &str, at: &str) -> String {
             };
             format!("{:?}", found.iter().map(alive).collect::<Vec<_>>())
         }
-        "act" => match actions::run(at, &words()) {
-            Ok(outcome) => format!(
-                "{:?} {}",
-                outcome.exit_code,
-                String::from_utf8_lossy(&outcome.stdout).trim()
-            ),
-            Err(error) => format!("{error:?}"),
-        },
+        "act" => {
+            let act = || match actions::run(at, &words()) {
+                Ok(outcome) => format!(
+                    "{:?} {}",
+                    outcome.exit_code,
+                    String::from_utf8_lossy(&outcome.stdout).trim()
+                ),
+                Err(error) => format!("{error:?}"),
+            };
+            (1..number("max")).for_each(|_| drop(act()));
+            act()
+        }
         "read" => told(files::read(at, number("max")).map(|content| content.len())),
         "connect" => talk(at, &send),
         "listen" => told(TcpListener::bind(at).map(drop)),
@@ -115,6 +129,7 @@ fn wish(wanted: &str, at: &str) -> String {
         "lookup" => told((at, port).to_socket_addrs().map(|found| found.count() > 0)),
         "open" => told(std::fs::read(at).map(|content| content.len())),
         "write" => told(std::fs::write(at, "x")),
+        "random" => random(number("by").into()).len().to_string(),
         "env" => format!("{:?}", std::env::var(at)),
         _ => "nothing".into(),
     }

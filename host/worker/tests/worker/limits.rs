@@ -56,6 +56,14 @@ fn folders_in_which_a_plugin_hangs_cost_nobody_else_his_files() {
     assert_eq!(worker.verdict(call).message, "7");
 }
 
+#[test]
+fn random_bytes_come_in_small_pieces() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let ask = |by| wish(&[("do", "random"), ("by", by)], Grants::default());
+    assert_eq!(worker.verdict(ask("65536")).message, "65536");
+    assert_eq!(worker.error(ask("65537")).class, ErrorClass::Trap);
+}
+
 fn hostile(mode: &str, timeout: Duration) -> CheckCall {
     let mut call = check("test-hostile", timeout);
     call.settings = settings(&[("mode", mode)]);
