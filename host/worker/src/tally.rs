@@ -39,6 +39,9 @@ impl Tally {
         if !is_name(&name) || labels.len() > LABELS_MAX || !labels.iter().all(is_label) {
             return false;
         }
+        if matches!(value, Value::Gauge(value) if !value.is_finite()) {
+            return false;
+        }
         labels.sort();
         labels.dedup_by(|one, other| one.0 == other.0);
         let series = (name, labels);
@@ -173,6 +176,9 @@ mod tests {
         ] {
             let fine = tally.note(name.into(), labels(&[("a", label)]), Value::Count(1), 10);
             assert!(!fine, "{name} {label}");
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!tally.note("ok".into(), Vec::new(), Value::Gauge(value), 10));
         }
         let nine = labels(&[("a", ""); 9]);
         assert!(!tally.note("ok".into(), nine, Value::Count(1), 10));
