@@ -162,6 +162,7 @@ impl Caller {
 
 /// A new instance that has got ready.
 async fn begin(loaded: &Loaded, store: &mut Store<Session>) -> wasmtime::Result<Result<Instance, Failure>> {
+    store.data().scope.subject.tally().measured_by(&loaded.digest);
     let instance = loaded.pre.instantiate_async(&mut *store).await?;
     if let Some(lifecycle) = &loaded.lifecycle {
         let guest = lifecycle.load(&mut *store, &instance)?;

@@ -14,18 +14,27 @@ const LABEL_MAX: usize = 128;
 /// Series told in one message: so many of the longest fit well into a frame.
 const TOLD_MAX: usize = 200;
 
-/// Not told yet, and all series that there are.
+/// Not told yet, and all series of this version of the plugin.
 #[derive(Default)]
 pub(crate) struct Tally {
     denied: u64,
     fresh: BTreeMap<Series, Value>,
     known: BTreeSet<Series>,
+    digest: String,
 }
 
 impl Tally {
     /// A call was denied.
     pub(crate) fn deny(&mut self) {
         self.denied += 1;
+    }
+
+    /// Another version of the plugin measures from now on: the series of the old one take no room.
+    pub(crate) fn measured_by(&mut self, digest: &str) {
+        if self.digest != digest {
+            digest.clone_into(&mut self.digest);
+            self.known.clear();
+        }
     }
 
     /// Notes a number. `false`: it is none that can be shown, or one series too many.
@@ -138,6 +147,17 @@ mod tests {
         assert!(tally.take(&user).is_none());
         tally.put_back(told.clone());
         assert_eq!(tally.take(&user), Some(told));
+    }
+
+    #[test]
+    fn another_version_may_have_other_series() {
+        let mut tally = Tally::default();
+        let mut note = |digest, name: &str| {
+            tally.measured_by(digest);
+            tally.note(name.into(), Vec::new(), Value::Count(1), 1)
+        };
+        assert!(note("one", "old") && !note("one", "new"));
+        assert!(note("two", "new") && !note("two", "old"));
     }
 
     #[test]
