@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use standfast_core::config::topic;
 use standfast_core::plugin::call::{
-    CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, User, Verdict,
+    CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
 };
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
@@ -47,7 +47,6 @@ impl Caller {
             return Err(missing(format!("plugin {} is a hook, not a check", call.plugin)));
         };
         let facts = Facts {
-            user: Some(User::Check(call.check.clone())),
             name: call.check.into(),
             number: call.run,
             previous: call.previous,
@@ -88,7 +87,6 @@ impl Caller {
             return Err(missing(format!("plugin {} is a check, not a hook", call.plugin)));
         };
         let facts = Facts {
-            user: Some(User::Notify(call.notify.clone())),
             name: call.notify.into(),
             number: call.event.id,
             previous: None,

@@ -145,7 +145,8 @@ impl Loader {
         })
     }
 
-    /// One call with the real grants, its verdict thrown away; a hook is only made, for it has effects.
+    /// One call with the real grants, its verdict thrown away and all that it keeps, tells and asks for with it; a hook
+    /// is only made, for it has effects.
     async fn try_out(&self, request: &LoadPlugin, loaded: &Loaded) -> Result<(), String> {
         let name = request.plugin.as_str();
         let ended = match request.trial.clone() {
@@ -168,7 +169,9 @@ impl Loader {
     }
 
     async fn try_check(&self, loaded: &Loaded, trial: CheckCall) -> Result<(), CallError> {
-        let subject = self.subjects.get(Kind::Check, trial.check.as_str());
+        let name = trial.check.as_str();
+        let subject = self.subjects.get(Kind::Trial, name);
+        subject.begin_as(&self.subjects.get(Kind::Check, name));
         match self.caller.check(loaded, trial, subject, Instant::now()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.class {
@@ -234,7 +237,6 @@ fn hex(digest: &[u8]) -> String {
 
 fn nobody(name: &str) -> Facts {
     Facts {
-        user: None,
         name: name.to_owned(),
         number: 0,
         previous: None,

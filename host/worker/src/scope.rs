@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::ids::{RouterName, VrrpState};
-use standfast_core::plugin::call::{Status, User};
+use standfast_core::plugin::call::Status;
 
 use crate::grants::Want;
 use crate::shared::Shared;
@@ -14,9 +14,7 @@ use crate::subject::Subject;
 
 /// What a call is told.
 pub(crate) struct Facts {
-    /// The check or hook; none for a first instance that is not called.
-    pub(crate) user: Option<User>,
-    /// Its name.
+    /// Name of the check or hook.
     pub(crate) name: String,
     /// Run or event.
     pub(crate) number: u64,

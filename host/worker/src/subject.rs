@@ -53,7 +53,7 @@ pub(crate) enum Kind {
     Check,
     /// A hook.
     Hook,
-    /// The first instance of a plugin that is not called on trial.
+    /// A load on trial: what it keeps and measures goes nowhere, and no action is run for it.
     Trial,
 }
 
@@ -191,6 +191,18 @@ impl Subject {
     /// What it has measured and was denied.
     pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who it is for the daemon; a trial is nobody.
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
+    /// Begins a trial: with what the real one keeps, and nothing measured.
+    pub(crate) fn begin_as(&self, real: &Self) {
+        let kept = real.memory().clone();
+        *self.memory() = kept;
+        *self.tally() = Tally::default();
     }
 
     /// What it keeps.

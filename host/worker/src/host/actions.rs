@@ -21,7 +21,7 @@ impl Host for Session {
         if args.len() > ARGS_MAX || args.iter().any(|arg| arg.len() > ARG_MAX) {
             return Err(Error::Denied);
         }
-        let (Some(user), Ok(action)) = (scope.facts.user.clone(), action.parse::<ActionName>()) else {
+        let (Some(user), Ok(action)) = (scope.subject.user().cloned(), action.parse::<ActionName>()) else {
             return Err(Error::Denied);
         };
         let outcome = scope.shared.desk.ask(user, action, args, scope.reach).await?;

@@ -115,7 +115,6 @@ mod tests {
         let subjects = Subjects::new(out);
         let scope = |name: &str, seconds| {
             let facts = Facts {
-                user: None,
                 name: name.to_owned(),
                 number: 1,
                 previous: None,

@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use standfast_core::config::grant::Grants;
-use standfast_core::plugin::call::{ActionError, ActionOutcome, ErrorClass, User, Value};
-use standfast_core::plugin::channel::ToWorker;
+use standfast_core::plugin::call::{ActionError, ActionOutcome, CheckCall, ErrorClass, User, Value};
+use standfast_core::plugin::channel::{LoadPlugin, ToWorker};
 
 use crate::driver::{Worker, folder, notify, settings, wasm};
 use crate::reach::wish;
@@ -59,6 +59,56 @@ fn state_outlives_a_trap_and_a_hot_load_and_has_a_quota() {
     assert_eq!(worker.wish(&set("1"), Grants::default()), "Error::Quota");
     let (.., told) = worker.log("state over 1 KiB denied");
     assert!(told.ends_with("grant { state \"64KiB\" }"), "{told}");
+}
+
+#[test]
+fn a_call_on_trial_sees_what_is_kept_and_leaves_nothing_behind() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let grants = Grants {
+        state: 1024,
+        metrics: 20,
+        actions: vec!["reload".parse().unwrap()],
+        ..Grants::default()
+    };
+    let add = [("do", "add"), ("at", "n"), ("by", "3")];
+    assert_eq!(worker.wish(&add, grants.clone()), "3");
+    for (number, pairs) in [
+        &add[..],
+        &[("do", "measure"), ("at", "hits"), ("by", "2")],
+        &[("do", "act"), ("at", "reload")],
+        &[("do", "read"), ("at", "/etc/shadow")],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let altered = folder().join("altered.wasm");
+        let mut bytes = fs::read(wasm("test-reach")).unwrap();
+        bytes.extend([0, 2, 1, b'a' + number as u8]);
+        fs::write(&altered, bytes).unwrap();
+        let trial = CheckCall {
+            timeout: Duration::from_secs(5),
+            ..wish(pairs, grants.clone())
+        };
+        let request = LoadPlugin {
+            plugin: "test-reach".parse().unwrap(),
+            generation: 9000 + number as u64,
+            path: altered,
+            trial: Some(trial),
+            fallback: None,
+        };
+        worker.load_with(request).unwrap();
+    }
+    assert_eq!(worker.wish(&add, grants.clone()), "6");
+    assert_eq!(worker.asked(), 0);
+    // What is told first is of this call, not of a trial.
+    let denied = wish(
+        &[("do", "read"), ("at", "/etc/shadow"), ("max", "9")],
+        grants.clone(),
+    );
+    let user = User::Check(denied.check.clone());
+    worker.verdict(denied);
+    let used = worker.used(&user);
+    assert_eq!((used.denied, used.metrics.len()), (1, 0));
 }
 
 #[test]
