@@ -51,6 +51,8 @@ pub(crate) struct Scope {
     pub(crate) shared: Arc<Shared>,
     /// Names that WASI has looked up in this call.
     pub(crate) pins: Pins,
+    /// Actions that it has asked for.
+    pub(crate) asked: u32,
     /// When the call ends, whatever it does.
     pub(crate) deadline: Instant,
     /// When the host's own work ends: a little earlier, so that the plugin can say what it waited for.
@@ -73,6 +75,7 @@ impl Scope {
             subject,
             shared,
             pins: Pins::default(),
+            asked: 0,
             deadline,
             reach: received + timeout.saturating_sub(margin),
         }

@@ -179,6 +179,27 @@ fn an_action_with_more_than_any_block_allows_is_not_even_asked_for() {
 }
 
 #[test]
+fn a_call_may_ask_sixteen_times_and_what_the_daemon_denies_is_counted() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let granted = Grants {
+        actions: vec!["reload".parse().unwrap()],
+        ..Grants::default()
+    };
+    let mut call = wish(&[("do", "act"), ("at", "reload"), ("max", "17")], granted);
+    call.timeout = Duration::from_secs(10);
+    let (run, user) = (call.run, User::Check(call.check.clone()));
+    worker.send(&ToWorker::Check(call));
+    for _ in 0..16 {
+        let id = worker.act().id;
+        let result = Err(ActionError::Denied);
+        worker.send(&ToWorker::Acted { id, result });
+    }
+    let message = worker.outcome(run).0.unwrap().message;
+    assert!(message.contains("16 actions"), "{message}");
+    assert_eq!(worker.used(&user).denied, 16);
+}
+
+#[test]
 fn an_action_is_asked_of_the_daemon_and_only_if_granted() {
     let mut worker = Worker::serving(&["test-reach"]);
     let ask = [("do", "act"), ("at", "reload"), ("word", "now")];
