@@ -153,10 +153,14 @@ impl Subject {
     /// Counts what was denied, and tells the operator, once a minute, which line would allow it.
     pub(crate) fn deny(&self, want: Want<'_>) {
         self.tally().deny();
-        let grant = want.grant();
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.retain(|_, told| told.elapsed() < DENIAL_PAUSE);
-        if denied.len() < DENIALS_MAX && !denied.contains_key(&grant) {
+        if denied.len() >= DENIALS_MAX {
+            return;
+        }
+        // What the plugin says is in it, and that can be long.
+        let grant = text::line(&want.grant());
+        if !denied.contains_key(&grant) {
             self.send(
                 LogLevel::Warn,
                 &format!("{} denied; to allow it: {grant}", want.what()),
@@ -233,5 +237,24 @@ impl Subject {
         };
         // A full queue means that the daemon reads too slowly: a log line is what can be spared.
         drop(self.out.try_send(line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_are_counted_all_and_kept_short_and_few() {
+        let (out, mut answers) = mpsc::channel(100);
+        let subject = Subjects::new(out).get(Kind::Check, "c");
+        for number in 0..40 {
+            subject.deny(Want::Read(&format!("/{number}/{}", "x".repeat(1 << 20))));
+        }
+        let kept = subject.denied.lock().unwrap();
+        assert!(kept.len() == DENIALS_MAX && kept.keys().all(|key| key.len() <= text::LINE_MAX));
+        subject.report();
+        let told = std::iter::from_fn(|| answers.try_recv().ok());
+        assert!(matches!(told.last(), Some(FromWorker::Used(usage)) if usage.denied == 40));
     }
 }
