@@ -52,7 +52,8 @@ impl Look {
         let link = |process: &Process| fs::read_link(format!("/proc/{}/exe", process.pid));
         let exes = self.exes.get_or_init(|| self.all.iter().map(link).collect());
         let pairs = || self.all.iter().zip(exes);
-        let found = pairs().filter(|(_, link)| link.as_ref().is_ok_and(|link| is_file(link, exe)));
+        let real = real(exe);
+        let found = pairs().filter(|(_, link)| link.as_ref().is_ok_and(|link| is_file(link, &real)));
         let found: Vec<_> = found.map(|(process, _)| process.clone()).collect();
         let name = exe.file_name().unwrap_or_default().as_bytes();
         let name = name.get(..15).unwrap_or(name);
@@ -80,6 +81,11 @@ impl Look {
     }
 }
 
+/// The file behind all links: the kernel shows no other. What is gone is known by its own name.
+fn real(exe: &Path) -> PathBuf {
+    fs::canonicalize(exe).unwrap_or_else(|_| exe.to_owned())
+}
+
 /// A program that was replaced while it runs is still the same one.
 fn is_file(link: &Path, exe: &Path) -> bool {
     let bytes = link.as_os_str().as_bytes();
@@ -88,7 +94,7 @@ fn is_file(link: &Path, exe: &Path) -> bool {
 
 /// Whether a process executes this file. May hang.
 pub(crate) fn executes(pid: u32, exe: &Path) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|link| is_file(&link, exe))
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|link| is_file(&link, &real(exe)))
 }
 
 /// Whether a process is in this control group or below it. May hang.

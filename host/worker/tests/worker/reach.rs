@@ -222,6 +222,17 @@ fn processes_are_found_by_file_pid_file_and_control_group() {
         grants.clone(),
     );
     assert_eq!(alive, "[(true, false)]");
+    let link = folder().join("link");
+    std::os::unix::fs::symlink(&exe, &link).unwrap();
+    let at = link.display().to_string();
+    let linked = Grants {
+        processes: vec![ProcessGrant::Exe(link)],
+        ..Grants::default()
+    };
+    let found = worker.wish(&[("do", "find"), ("word", "exe"), ("at", &at)], linked.clone());
+    assert!(found.contains(&me.to_string()), "{found}");
+    let alive = worker.wish(&[("do", "alive"), ("word", "exe"), ("at", &at)], linked);
+    assert!(alive.contains("(true, false)"), "{alive}");
     worker.denies(
         &find("exe", "/usr/sbin/nginx"),
         "processes exe=\"/usr/sbin/nginx\"",
