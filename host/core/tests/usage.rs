@@ -145,6 +145,25 @@ fn counts_and_denials_add_up_and_outlive_the_worker() {
 }
 
 #[test]
+fn a_new_number_replaces_the_one_that_was_not_told_for_longest() {
+    let mut engine = engine();
+    told(&mut engine, 0, &[("hits", Value::Count(2))]);
+    told(&mut engine, 0, &[("level", Value::Gauge(1.5))]);
+    told(
+        &mut engine,
+        0,
+        &[("level", Value::Gauge(0.5)), ("renamed", Value::Count(1))],
+    );
+    let uses = engine.status(NOW).uses;
+    let shown: Vec<_> = uses[0]
+        .metrics
+        .iter()
+        .map(|metric| metric.name.as_str())
+        .collect();
+    assert_eq!(shown, ["level", "renamed"]);
+}
+
+#[test]
 fn what_is_not_configured_any_more_is_forgotten() {
     let mut engine = engine();
     told(

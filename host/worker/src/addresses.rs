@@ -14,32 +14,47 @@ pub(crate) fn only_spelled_out(address: IpAddr) -> bool {
                 || METADATA_V4.contains(&v4)
         }
         IpAddr::V6(v6) => {
-            let inside = embedded(v6).is_some_and(|v4| only_spelled_out(v4.into()));
+            let inside = embedded(v6).any(|v4| only_spelled_out(v4.into()));
             inside
                 || v6.is_unicast_link_local()
                 || v6.is_multicast()
                 || v6.is_unspecified()
-                || v6 == METADATA_V6
+                || METADATA_V6.contains(&v6)
         }
     }
 }
 
-/// The IPv4 address that a translator would make of it: mapped, compatible, NAT64, 6to4.
-fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses that a translator may make of it: mapped, compatible, translated, NAT64, 6to4.
+fn embedded(v6: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let bits = v6.to_bits();
-    match v6.segments() {
-        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] if bits > 1 => {
-            Some(Ipv4Addr::from_bits(bits as u32))
+    let some = |v4: &u32| *v4 != 0;
+    let (one, other) = match v6.segments() {
+        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..]
+            if bits > 1 =>
+        {
+            (Some(bits as u32), None)
         }
-        [0x2002, ..] => Some(Ipv4Addr::from_bits((bits >> 80) as u32)),
-        _ => None,
-    }
+        // Of local use: a prefix of 96 bits within, or the 48 as they are, where bits 64 to 71 stay free (RFC 6052).
+        [0x64, 0xff9b, 1, high, middle, low, ..] => {
+            let [_, first] = middle.to_be_bytes();
+            let [second, _] = low.to_be_bytes();
+            let [a, b] = high.to_be_bytes();
+            let whole = u32::from_be_bytes([a, b, first, second]);
+            (Some(bits as u32).filter(some), Some(whole).filter(some))
+        }
+        [0x2002, ..] => (Some((bits >> 80) as u32), None),
+        _ => (None, None),
+    };
+    one.into_iter().chain(other).map(Ipv4Addr::from_bits)
 }
 
 /// Of Alibaba and Azure.
 const METADATA_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-/// Of Amazon.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Of Amazon and Google.
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
 
 /// A literal address, with or without brackets, IPv4 inside IPv6 unwrapped.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
@@ -68,6 +83,10 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "::ffff:0:169.254.169.254",
+            "fd20:ce::254",
             "::",
         ] {
             assert!(only_spelled_out(special.parse().unwrap()), "{special}");
@@ -78,6 +97,9 @@ mod tests {
             "::1",
             "2001:db8::1",
             "64:ff9b::c000:201",
+            "64:ff9b:1::c000:201",
+            "64:ff9b:1:c000:2:100::",
+            "::ffff:0:192.0.2.1",
             "fd00::1",
         ] {
             assert!(!only_spelled_out(usual.parse().unwrap()), "{usual}");

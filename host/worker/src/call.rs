@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use standfast_core::config::topic;
 use standfast_core::plugin::call::{
-    CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, User, Verdict,
+    CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
 };
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
@@ -47,7 +47,6 @@ impl Caller {
             return Err(missing(format!("plugin {} is a hook, not a check", call.plugin)));
         };
         let facts = Facts {
-            user: Some(User::Check(call.check.clone())),
             name: call.check.into(),
             number: call.run,
             previous: call.previous,
@@ -88,7 +87,6 @@ impl Caller {
             return Err(missing(format!("plugin {} is a check, not a hook", call.plugin)));
         };
         let facts = Facts {
-            user: Some(User::Notify(call.notify.clone())),
             name: call.notify.into(),
             number: call.event.id,
             previous: None,
@@ -118,7 +116,8 @@ impl Caller {
         settle(&store, ended, call.timeout)
     }
 
-    /// Makes an instance and looks at its exports, without calling more than `lifecycle`: a hook has effects.
+    /// Makes an instance and looks at its exports, without calling any: a hook has effects, and getting ready may need
+    /// the configuration of a use.
     pub(crate) async fn instantiate(
         &self,
         loaded: &Loaded,
@@ -130,10 +129,10 @@ impl Caller {
         let deadline = store.data().scope.deadline + GRACE;
         let running = async {
             let _ticking = self.machine.tick();
-            let instance = match begin(loaded, &mut store).await? {
-                Ok(instance) => instance,
-                Err(failure) => return Ok(Err(failure)),
-            };
+            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            if let Some(lifecycle) = &loaded.lifecycle {
+                lifecycle.load(&mut store, &instance)?;
+            }
             if let Some(check) = &loaded.check {
                 check.load(&mut store, &instance)?;
             }
@@ -161,6 +160,7 @@ impl Caller {
 
 /// A new instance that has got ready.
 async fn begin(loaded: &Loaded, store: &mut Store<Session>) -> wasmtime::Result<Result<Instance, Failure>> {
+    store.data().scope.subject.tally().measured_by(&loaded.digest);
     let instance = loaded.pre.instantiate_async(&mut *store).await?;
     if let Some(lifecycle) = &loaded.lifecycle {
         let guest = lifecycle.load(&mut *store, &instance)?;

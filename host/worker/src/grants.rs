@@ -130,7 +130,7 @@ impl Want<'_> {
             Self::Action(name) => format!("action {name}"),
             Self::State(0) => "state".to_owned(),
             Self::State(granted) => format!("state over {}", text::size(granted)),
-            Self::Metrics(granted) => format!("a metric beyond {granted} series, or of an odd name"),
+            Self::Metrics(granted) => format!("a metric beyond {granted} series, or of an odd name or value"),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::compile::compile;
 use crate::native;
 use crate::scope::Facts;
 use crate::subject::{Kind, Subjects};
+use crate::text;
 
 /// Largest component file.
 const FILE_MAX: u64 = 32 << 20;
@@ -40,7 +41,7 @@ impl Loader {
     /// Does one load; on `Err` nothing has changed.
     pub(crate) async fn load(&self, request: LoadPlugin) -> Result<LoadedPlugin, String> {
         let begun = Instant::now();
-        let fresh = self.fresh(&request).await;
+        let fresh = self.fresh(&request).await.map_err(|reason| text::line(&reason));
         let (digest, size, cached, refused) = match fresh {
             Ok((digest, size, cached)) => (digest, size, cached, None),
             Err(reason) => {
@@ -144,7 +145,8 @@ impl Loader {
         })
     }
 
-    /// One call with the real grants, its verdict thrown away; a hook is only made, for it has effects.
+    /// One call with the real grants, its verdict thrown away and all that it keeps, tells and asks for with it; a hook
+    /// is only made, for it has effects.
     async fn try_out(&self, request: &LoadPlugin, loaded: &Loaded) -> Result<(), String> {
         let name = request.plugin.as_str();
         let ended = match request.trial.clone() {
@@ -167,7 +169,9 @@ impl Loader {
     }
 
     async fn try_check(&self, loaded: &Loaded, trial: CheckCall) -> Result<(), CallError> {
-        let subject = self.subjects.get(Kind::Check, trial.check.as_str());
+        let name = trial.check.as_str();
+        let subject = self.subjects.get(Kind::Trial, name);
+        subject.begin_as(&self.subjects.get(Kind::Check, name));
         match self.caller.check(loaded, trial, subject, Instant::now()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.class {
@@ -233,7 +237,6 @@ fn hex(digest: &[u8]) -> String {
 
 fn nobody(name: &str) -> Facts {
     Facts {
-        user: None,
         name: name.to_owned(),
         number: 0,
         previous: None,

@@ -17,7 +17,7 @@ pub(crate) enum Full {
 }
 
 /// Keys and values.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Memory {
     values: BTreeMap<String, Vec<u8>>,
     used: usize,

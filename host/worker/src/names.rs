@@ -48,12 +48,12 @@ struct Entry {
 
 impl Entry {
     /// An answer that can still be given, and whether it is to be asked for again.
-    fn usable(&self) -> Option<(Found, bool)> {
+    fn usable(&self) -> Option<(&Found, bool)> {
         let (found, came) = self.answer.as_ref()?;
         let age = came.elapsed();
         match found {
-            Some(_) if age < STALE => Some((found.clone(), age >= FRESH)),
-            None if age < ABSENT => Some((None, false)),
+            Some(_) if age < STALE => Some((found, age >= FRESH)),
+            None if age < ABSENT => Some((found, false)),
             Some(_) | None => None,
         }
     }
@@ -82,7 +82,10 @@ impl Names {
         until: Instant,
     ) -> Result<Vec<IpAddr>, Unresolved> {
         let name = name.to_ascii_lowercase();
-        let usable = self.known().get(&name).and_then(Entry::usable);
+        let usable = self.known().get(&name).and_then(|entry| {
+            let (found, old) = entry.usable()?;
+            Some((found.clone(), old))
+        });
         if let Some((found, old)) = usable {
             if old && let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
                 self.ask(&name, slot);
@@ -107,10 +110,8 @@ impl Names {
         if let Some(asked) = known.get(name).and_then(|entry| entry.asked.clone()) {
             return asked;
         }
-        if known.len() >= CACHE_MAX {
-            known.retain(|_, entry| {
-                entry.asked.is_some() || entry.usable().is_some_and(|(found, _)| found.is_some())
-            });
+        if !known.contains_key(name) {
+            make_room(&mut known);
         }
         let (sender, asked) = watch::channel(None);
         let entry = known.entry(name.to_owned()).or_insert(Entry {
@@ -142,6 +143,24 @@ impl Names {
     }
 }
 
+/// Drops what serves nobody, and if that is nothing the oldest answer. Names that are asked for stay: there are as many as
+/// calls that wait.
+fn make_room(known: &mut BTreeMap<String, Entry>) {
+    if known.len() < CACHE_MAX {
+        return;
+    }
+    let serves = |entry: &Entry| entry.usable().is_some_and(|(found, _)| found.is_some());
+    known.retain(|_, entry| entry.asked.is_some() || serves(entry));
+    if known.len() < CACHE_MAX {
+        return;
+    }
+    let idle = known.iter().filter(|(_, entry)| entry.asked.is_none());
+    let oldest = idle.min_by_key(|(_, entry)| entry.answer.as_ref().map(|(_, came)| *came));
+    if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+        known.remove(&name);
+    }
+}
+
 /// As this host does it: /etc/hosts, DNS, whatever nsswitch.conf says.
 fn find(name: &str) -> Found {
     let found = (name, 0).to_socket_addrs().ok()?;
@@ -163,14 +182,28 @@ mod tests {
     #[test]
     fn an_old_answer_serves_while_a_new_one_is_asked_for() {
         let here = Some(vec![[192, 0, 2, 1].into()]);
-        assert_eq!(
-            entry(here.clone(), Duration::ZERO).usable(),
-            Some((here.clone(), false))
-        );
-        assert_eq!(entry(here.clone(), FRESH).usable(), Some((here.clone(), true)));
+        assert_eq!(entry(here.clone(), Duration::ZERO).usable(), Some((&here, false)));
+        assert_eq!(entry(here.clone(), FRESH).usable(), Some((&here, true)));
         assert_eq!(entry(here, STALE).usable(), None);
-        assert_eq!(entry(None, Duration::ZERO).usable(), Some((None, false)));
+        assert_eq!(entry(None, Duration::ZERO).usable(), Some((&None, false)));
         assert_eq!(entry(None, ABSENT).usable(), None);
+    }
+
+    #[test]
+    fn the_oldest_answer_goes_when_all_are_good() {
+        let here = Some(vec![[192, 0, 2, 1].into()]);
+        let mut known = BTreeMap::new();
+        for number in 0..CACHE_MAX as u64 {
+            let age = Duration::from_millis(number);
+            known.insert(number.to_string(), entry(here.clone(), age));
+        }
+        let oldest = (CACHE_MAX - 1).to_string();
+        let (_sender, asked) = watch::channel(None);
+        known.get_mut(&oldest).unwrap().asked = Some(asked);
+        make_room(&mut known);
+        assert_eq!(known.len(), CACHE_MAX - 1);
+        let next = (CACHE_MAX - 2).to_string();
+        assert!(known.contains_key(&oldest) && !known.contains_key(&next));
     }
 
     #[test]

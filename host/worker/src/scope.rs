@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::ids::{RouterName, VrrpState};
-use standfast_core::plugin::call::{Status, User};
+use standfast_core::plugin::call::Status;
 
 use crate::grants::Want;
 use crate::shared::Shared;
@@ -14,9 +14,7 @@ use crate::subject::Subject;
 
 /// What a call is told.
 pub(crate) struct Facts {
-    /// The check or hook; none for a first instance that is not called.
-    pub(crate) user: Option<User>,
-    /// Its name.
+    /// Name of the check or hook.
     pub(crate) name: String,
     /// Run or event.
     pub(crate) number: u64,
@@ -33,6 +31,19 @@ pub(crate) struct Facts {
 /// Names that this call has looked up, with their addresses: a grant of a name is one of what it resolved to.
 pub(crate) type Pins = Arc<Mutex<Vec<(String, IpAddr)>>>;
 
+/// Most of them in a call: every connection is compared with all.
+const PINS_MAX: usize = 1024;
+
+/// Notes an address of a name, once. What finds no room is reached by its address only.
+pub(crate) fn pin(pins: &mut Vec<(String, IpAddr)>, name: &str, address: IpAddr) {
+    let known = pins
+        .iter()
+        .any(|(other, pinned)| *pinned == address && other == name);
+    if !known && pins.len() < PINS_MAX {
+        pins.push((name.to_owned(), address));
+    }
+}
+
 /// One call, as the imports see it.
 pub(crate) struct Scope {
     pub(crate) facts: Facts,
@@ -40,6 +51,8 @@ pub(crate) struct Scope {
     pub(crate) shared: Arc<Shared>,
     /// Names that WASI has looked up in this call.
     pub(crate) pins: Pins,
+    /// Actions that it has asked for.
+    pub(crate) asked: u32,
     /// When the call ends, whatever it does.
     pub(crate) deadline: Instant,
     /// When the host's own work ends: a little earlier, so that the plugin can say what it waited for.
@@ -62,6 +75,7 @@ impl Scope {
             subject,
             shared,
             pins: Pins::default(),
+            asked: 0,
             deadline,
             reach: received + timeout.saturating_sub(margin),
         }
@@ -80,5 +94,23 @@ impl Scope {
     pub(crate) fn until(&self, millis: u32) -> Instant {
         self.reach
             .min(Instant::now() + Duration::from_millis(millis.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_pinned_once_and_there_are_only_so_many() {
+        let mut pins = Vec::new();
+        for _ in 0..3 {
+            pin(&mut pins, "a.example.net", [192, 0, 2, 1].into());
+        }
+        assert_eq!(pins.len(), 1);
+        for number in 0..2 * PINS_MAX {
+            pin(&mut pins, &number.to_string(), [192, 0, 2, 1].into());
+        }
+        assert_eq!(pins.len(), PINS_MAX);
     }
 }

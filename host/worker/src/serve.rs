@@ -181,6 +181,8 @@ impl Worker {
         let caller = self.caller.clone();
         let loaded = self.catalog.get(&call.plugin);
         let subject = self.subjects.get(Kind::Check, check.as_str());
+        let user = Arc::clone(&subject);
+        let apart = user.apart(&call.grants);
         let work = async move {
             let unloaded = || missing(format!("plugin {} is not loaded", call.plugin));
             let loaded = loaded.ok_or_else(unloaded)?;
@@ -192,7 +194,8 @@ impl Worker {
             outcome,
             took: received.elapsed(),
         };
-        self.checks.run(received, timeout, work, answer, self.out.clone());
+        self.checks
+            .run(received, timeout, apart, work, answer, self.out.clone());
     }
 
     fn notify(&self, call: NotifyCall) {
@@ -201,13 +204,16 @@ impl Worker {
         let caller = self.caller.clone();
         let loaded = self.catalog.get(&call.plugin);
         let subject = self.subjects.get(Kind::Hook, notify.as_str());
+        let user = Arc::clone(&subject);
+        let apart = user.apart(&call.grants);
         let work = async move {
             let unloaded = || missing(format!("plugin {} is not loaded", call.plugin));
             let loaded = loaded.ok_or_else(unloaded)?;
             caller.notify(&loaded, call, subject, received).await
         };
         let answer = move |result| FromWorker::Notified { notify, id, result };
-        self.hooks.run(received, timeout, work, answer, self.out.clone());
+        self.hooks
+            .run(received, timeout, apart, work, answer, self.out.clone());
     }
 
     fn answer(&self, message: FromWorker) {

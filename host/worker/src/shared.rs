@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use standfast_core::plugin::channel::FromWorker;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::desk::Desk;
@@ -36,9 +36,25 @@ impl Shared {
     }
 }
 
-/// The last look, and when it was.
-#[derive(Default)]
-pub(crate) struct Snapshot(pub(crate) Mutex<Option<(Instant, Arc<Look>)>>);
+/// Threads that may hang while they look.
+const LOOKS_MAX: usize = 2;
+
+/// The last look.
+pub(crate) struct Snapshot {
+    /// It, and when it was.
+    pub(crate) last: Mutex<Option<(Instant, Arc<Look>)>>,
+    /// Whoever looks does it for all, so none of its own threads is taken: they may hang elsewhere.
+    pub(crate) looking: Arc<Semaphore>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            last: Mutex::default(),
+            looking: Arc::new(Semaphore::new(LOOKS_MAX)),
+        }
+    }
+}
 
 /// Certificates of this host, read when first needed.
 #[derive(Default)]

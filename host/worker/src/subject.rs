@@ -2,16 +2,19 @@
 //! hang.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use standfast_core::config::grant::Grants;
 use standfast_core::plugin::call::User;
 use standfast_core::plugin::channel::{FromWorker, LogLevel};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::grants::Want;
+use crate::lane::Apart;
 use crate::memory::Memory;
 use crate::tally::Tally;
 use crate::text;
@@ -27,6 +30,22 @@ const DENIAL_PAUSE: Duration = Duration::from_secs(60);
 /// Different denials remembered for a subject; more of them in one pause stay untold.
 const DENIALS_MAX: usize = 16;
 
+/// Does work that may hang, on a thread of its own, as many at a time as there are permits.
+pub(crate) async fn blocking<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    deadline: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let permit = Arc::clone(permits).acquire_owned();
+    let permit = timeout_at(deadline.into(), permit).await.ok()?.ok()?;
+    let done = spawn_blocking(move || {
+        let result = work();
+        drop(permit);
+        result
+    });
+    timeout_at(deadline.into(), done).await.ok()?.ok()
+}
+
 /// Check or hook: the two may share a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -34,7 +53,7 @@ pub(crate) enum Kind {
     Check,
     /// A hook.
     Hook,
-    /// The first instance of a plugin that is not called on trial.
+    /// A load on trial: what it keeps and measures goes nowhere, and no action is run for it.
     Trial,
 }
 
@@ -75,6 +94,7 @@ pub(crate) struct Subject {
     memory: Mutex<Memory>,
     blocking: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
+    apart: OnceLock<Option<Apart>>,
 }
 
 struct Quota {
@@ -104,6 +124,7 @@ impl Subject {
             memory: Mutex::default(),
             blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            apart: OnceLock::new(),
         }
     }
 
@@ -132,10 +153,14 @@ impl Subject {
     /// Counts what was denied, and tells the operator, once a minute, which line would allow it.
     pub(crate) fn deny(&self, want: Want<'_>) {
         self.tally().deny();
-        let grant = want.grant();
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.retain(|_, told| told.elapsed() < DENIAL_PAUSE);
-        if denied.len() < DENIALS_MAX && !denied.contains_key(&grant) {
+        if denied.len() >= DENIALS_MAX {
+            return;
+        }
+        // What the plugin says is in it, and that can be long.
+        let grant = text::line(&want.grant());
+        if !denied.contains_key(&grant) {
             self.send(
                 LogLevel::Warn,
                 &format!("{} denied; to allow it: {grant}", want.what()),
@@ -150,31 +175,38 @@ impl Subject {
         deadline: Instant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let permit = Arc::clone(&self.blocking).acquire_owned();
-        let permit = timeout_at(deadline.into(), permit).await.ok()?.ok()?;
-        let done = spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        });
-        timeout_at(deadline.into(), done).await.ok()?.ok()
+        blocking(&self.blocking, deadline, work).await
     }
 
     /// Tells the daemon what was denied and measured.
     pub(crate) fn report(&self) {
         let Some(user) = &self.user else { return };
         let mut tally = self.tally();
-        if let Some(usage) = tally.take(user)
-            && let Err(full) = self.out.try_send(FromWorker::Used(usage))
-            && let FromWorker::Used(usage) = full.into_inner()
-        {
-            tally.put_back(usage);
+        while let Some(usage) = tally.take(user) {
+            if let Err(full) = self.out.try_send(FromWorker::Used(usage)) {
+                if let FromWorker::Used(usage) = full.into_inner() {
+                    tally.put_back(usage);
+                }
+                break;
+            }
         }
     }
 
     /// What it has measured and was denied.
     pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who it is for the daemon; a trial is nobody.
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
+    /// Begins a trial: with what the real one keeps, and nothing measured.
+    pub(crate) fn begin_as(&self, real: &Self) {
+        let kept = real.memory().clone();
+        *self.memory() = kept;
+        *self.tally() = Tally::default();
     }
 
     /// What it keeps.
@@ -187,6 +219,15 @@ impl Subject {
         &self.lookups
     }
 
+    /// Threads of its own for a call with these grants, if it needs any.
+    pub(crate) fn apart(&self, grants: &Grants) -> Option<&Handle> {
+        if grants.preopen.is_empty() {
+            return None;
+        }
+        let apart = self.apart.get_or_init(|| Apart::new().ok());
+        apart.as_ref().and_then(Apart::handle)
+    }
+
     fn send(&self, level: LogLevel, message: &str) {
         let message = text::line(message);
         let line = FromWorker::Log {
@@ -196,5 +237,24 @@ impl Subject {
         };
         // A full queue means that the daemon reads too slowly: a log line is what can be spared.
         drop(self.out.try_send(line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_are_counted_all_and_kept_short_and_few() {
+        let (out, mut answers) = mpsc::channel(100);
+        let subject = Subjects::new(out).get(Kind::Check, "c");
+        for number in 0..40 {
+            subject.deny(Want::Read(&format!("/{number}/{}", "x".repeat(1 << 20))));
+        }
+        let kept = subject.denied.lock().unwrap();
+        assert!(kept.len() == DENIALS_MAX && kept.keys().all(|key| key.len() <= text::LINE_MAX));
+        subject.report();
+        let told = std::iter::from_fn(|| answers.try_recv().ok());
+        assert!(matches!(told.last(), Some(FromWorker::Used(usage)) if usage.denied == 40));
     }
 }

@@ -11,18 +11,30 @@ const LABELS_MAX: usize = 8;
 /// Longest name or value of a label, bytes.
 const LABEL_MAX: usize = 128;
 
-/// Not told yet, and all series that there are.
+/// Series told in one message: so many of the longest fit well into a frame.
+const TOLD_MAX: usize = 200;
+
+/// Not told yet, and all series of this version of the plugin.
 #[derive(Default)]
 pub(crate) struct Tally {
     denied: u64,
     fresh: BTreeMap<Series, Value>,
     known: BTreeSet<Series>,
+    digest: String,
 }
 
 impl Tally {
     /// A call was denied.
     pub(crate) fn deny(&mut self) {
         self.denied += 1;
+    }
+
+    /// Another version of the plugin measures from now on: the series of the old one take no room.
+    pub(crate) fn measured_by(&mut self, digest: &str) {
+        if self.digest != digest {
+            digest.clone_into(&mut self.digest);
+            self.known.clear();
+        }
     }
 
     /// Notes a number. `false`: it is none that can be shown, or one series too many.
@@ -34,6 +46,9 @@ impl Tally {
         most: u32,
     ) -> bool {
         if !is_name(&name) || labels.len() > LABELS_MAX || !labels.iter().all(is_label) {
+            return false;
+        }
+        if matches!(value, Value::Gauge(value) if !value.is_finite()) {
             return false;
         }
         labels.sort();
@@ -53,12 +68,14 @@ impl Tally {
         true
     }
 
-    /// What is new, which counts as told from now on.
+    /// What is new, or the next part of it, which counts as told from now on.
     pub(crate) fn take(&mut self, user: &User) -> Option<Usage> {
         if self.denied == 0 && self.fresh.is_empty() {
             return None;
         }
-        let fresh = std::mem::take(&mut self.fresh).into_iter();
+        let later = self.fresh.keys().nth(TOLD_MAX).cloned();
+        let later = later.map_or_else(BTreeMap::new, |first| self.fresh.split_off(&first));
+        let fresh = std::mem::replace(&mut self.fresh, later).into_iter();
         Some(Usage {
             user: user.clone(),
             denied: std::mem::take(&mut self.denied),
@@ -89,6 +106,8 @@ fn is_label((name, value): &(String, String)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use standfast_core::plugin::channel::FRAME_MAX;
+
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -131,6 +150,39 @@ mod tests {
     }
 
     #[test]
+    fn another_version_may_have_other_series() {
+        let mut tally = Tally::default();
+        let mut note = |digest, name: &str| {
+            tally.measured_by(digest);
+            tally.note(name.into(), Vec::new(), Value::Count(1), 1)
+        };
+        assert!(note("one", "old") && !note("one", "new"));
+        assert!(note("two", "new") && !note("two", "old"));
+    }
+
+    #[test]
+    fn many_series_are_told_in_parts_that_fit_into_a_frame() {
+        let mut tally = Tally::default();
+        let user = User::Check("c".parse().unwrap());
+        let label = ("l".repeat(NAME_MAX), "v".repeat(LABEL_MAX));
+        for number in 0..450 {
+            let mut labels = vec![label.clone(); LABELS_MAX - 1];
+            for (index, label) in labels.iter_mut().enumerate() {
+                label
+                    .0
+                    .replace_range(..1, ["a", "b", "c", "d", "e", "f", "g"][index]);
+            }
+            labels.push(("n".into(), number.to_string()));
+            assert!(tally.note("m".repeat(NAME_MAX), labels, Value::Count(1), 1000));
+        }
+        let parts: Vec<_> = std::iter::from_fn(|| tally.take(&user)).collect();
+        let told: Vec<_> = parts.iter().map(|part| part.metrics.len()).collect();
+        assert_eq!(told, [200, 200, 50]);
+        let longest = parts.iter().map(|part| postcard::to_stdvec(part).unwrap().len());
+        assert!(longest.max() < Some(FRAME_MAX / 2));
+    }
+
+    #[test]
     fn names_and_labels_that_nobody_could_show_are_dropped() {
         let mut tally = Tally::default();
         let long = "x".repeat(129);
@@ -144,6 +196,9 @@ mod tests {
         ] {
             let fine = tally.note(name.into(), labels(&[("a", label)]), Value::Count(1), 10);
             assert!(!fine, "{name} {label}");
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!tally.note("ok".into(), Vec::new(), Value::Gauge(value), 10));
         }
         let nine = labels(&[("a", ""); 9]);
         assert!(!tally.note("ok".into(), nine, Value::Count(1), 10));

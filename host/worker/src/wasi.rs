@@ -15,12 +15,16 @@ use crate::stdio::Output;
 use crate::subject::Subject;
 use crate::text;
 
+/// Most random bytes at a time: they are made on a thread that other calls wait for.
+const RANDOM_MAX: u64 = 64 << 10;
+
 /// What WASI offers to this call.
 pub(crate) async fn context(scope: &Scope, output: &Output) -> Result<WasiCtx, CallError> {
     let mut wasi = WasiCtx::builder();
     // Every address is asked for below.
     wasi.stdout(output.clone())
         .stderr(output.clone())
+        .max_random_size(RANDOM_MAX)
         .allow_tcp(true)
         .allow_udp(true);
     for (key, values) in &scope.facts.settings {

@@ -2,21 +2,31 @@
 //!
 //! | setting | meaning |
 //! | --- | --- |
-//! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `nothing` |
+//! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `random`, `nothing` |
 //! | `at` | host, address, path, key or name that it is about |
-//! | `port`, `send`, `until`, `max`, `by`, `word` | what else it takes |
-//! | `start` | `fail` or `trap`: what `lifecycle.start` does |
+//! | `port`, `send`, `until`, `max`, `by`, `word` | what else it takes; `act` is done `max` times |
+//! | `start` | `fail` or `trap`: what `lifecycle.start` does; it fails without any setting, too |
 //! | `end` | `trap`: traps when it is done |
 
 #![allow(unsafe_code, reason = "generated bindings")]
 
 wit_bindgen::generate!({ path: "../../wit", world: "everything" });
 
+/// What the standard library gives in small pieces only.
+mod chance {
+    wit_bindgen::generate!({
+        inline: "package wasi:random@0.2.0;
+            interface random { get-random-bytes: func(len: u64) -> list<u8>; get-random-u64: func() -> u64; }
+            world chance { import random; }",
+    });
+}
+
 use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use chance::wasi::random::random::get_random_bytes as random;
 use exports::standfast::plugin::check::{Failure, Guest as Check, Verdict};
 use exports::standfast::plugin::lifecycle::Guest as Lifecycle;
 use exports::standfast::plugin::notify::{Event, Guest as Notify};
@@ -38,6 +48,7 @@ impl Lifecycle for Reach {
         match text("start").as_str() {
             "fail" => Err(Failure::Unavailable("not today".into())),
             "trap" => panic!("at the start"),
+            _ if config::keys().is_empty() => Err(Failure::Config("it needs `do`".into())),
             _ => Ok(()),
         }
     }
@@ -82,7 +93,7 @@ fn wish(wanted: &str, at: &str) -> String {
         "get" => format!("{:?}", state::get(at).map(|value| value.len())),
         "add" => told(state::add(at, number("by").into())),
         "measure" => {
-            (0..number("by")).for_each(|n| metrics::count(at, 2, &[("n".into(), n.to_string())]));
+            (0..number("by")).for_each(|n| metrics::count(at, 2, &labels(n)));
             metrics::gauge("level", 0.5, &[]);
             "measured".into()
         }
@@ -99,14 +110,18 @@ fn wish(wanted: &str, at: &str) -> String {
             };
             format!("{:?}", found.iter().map(alive).collect::<Vec<_>>())
         }
-        "act" => match actions::run(at, &config::get_all("word")) {
-            Ok(outcome) => format!(
-                "{:?} {}",
-                outcome.exit_code,
-                String::from_utf8_lossy(&outcome.stdout).trim()
-            ),
-            Err(error) => format!("{error:?}"),
-        },
+        "act" => {
+            let act = || match actions::run(at, &words()) {
+                Ok(outcome) => format!(
+                    "{:?} {}",
+                    outcome.exit_code,
+                    String::from_utf8_lossy(&outcome.stdout).trim()
+                ),
+                Err(error) => format!("{error:?}"),
+            };
+            (1..number("max")).for_each(|_| drop(act()));
+            act()
+        }
         "read" => told(files::read(at, number("max")).map(|content| content.len())),
         "connect" => talk(at, &send),
         "listen" => told(TcpListener::bind(at).map(drop)),
@@ -114,9 +129,26 @@ fn wish(wanted: &str, at: &str) -> String {
         "lookup" => told((at, port).to_socket_addrs().map(|found| found.count() > 0)),
         "open" => told(std::fs::read(at).map(|content| content.len())),
         "write" => told(std::fs::write(at, "x")),
+        "random" => random(number("by").into()).len().to_string(),
         "env" => format!("{:?}", std::env::var(at)),
         _ => "nothing".into(),
     }
+}
+
+/// What is in `word`, and one more of `by` bytes.
+fn words() -> Vec<String> {
+    let mut words = config::get_all("word");
+    words.extend((number("by") > 0).then(|| "x".repeat(number("by") as usize)));
+    words
+}
+
+/// The number, and `word` in seven more labels.
+fn labels(number: u32) -> Vec<(String, String)> {
+    let mut labels = vec![("n".into(), number.to_string())];
+    if let Some(word) = config::get("word") {
+        labels.extend((0..7).map(|n| (format!("{}{n}", "l".repeat(60)), word.clone())));
+    }
+    labels
 }
 
 fn talk(at: &str, send: &[u8]) -> String {

@@ -12,22 +12,50 @@ pub struct UsageBoard(BTreeMap<User, Record>);
 #[derive(Clone, Debug, Default)]
 struct Record {
     denied: u64,
-    metrics: BTreeMap<Series, Value>,
+    metrics: BTreeMap<Series, Shown>,
+    /// Grows with each message.
+    told: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    value: Value,
+    /// When it was told last.
+    told: u64,
+}
+
+impl Record {
+    /// The series that was not told for longest, if any was not told this time.
+    fn stalest(&self) -> Option<Series> {
+        let stale = self.metrics.iter().filter(|(_, shown)| shown.told < self.told);
+        let stalest = stale.min_by_key(|(_, shown)| shown.told);
+        stalest.map(|(series, _)| series.clone())
+    }
 }
 
 impl UsageBoard {
-    /// Takes in what a worker told; no user has more than `most` series.
+    /// Takes in what a worker told. No user has more than `most` series: a new one replaces the one that was not told for
+    /// longest, for another version of a plugin may measure other things.
     pub fn add(&mut self, usage: Usage, most: u32) {
         let record = self.0.entry(usage.user).or_default();
         record.denied = record.denied.saturating_add(usage.denied);
+        record.told += 1;
         for new in usage.metrics {
-            let room = record.metrics.len() < most as usize;
-            match (record.metrics.get_mut(&new.series), new.value) {
-                (Some(Value::Count(count)), Value::Count(by)) => *count = count.saturating_add(by),
-                (Some(value), new) => *value = new,
-                (None, value) if room => _ = record.metrics.insert(new.series, value),
-                (None, _) => {}
+            let told = record.told;
+            if let Some(shown) = record.metrics.get_mut(&new.series) {
+                shown.told = told;
+                shown.value = match (shown.value, new.value) {
+                    (Value::Count(count), Value::Count(by)) => Value::Count(count.saturating_add(by)),
+                    (_, value) => value,
+                };
+                continue;
             }
+            if record.metrics.len() >= most as usize {
+                let Some(stalest) = record.stalest() else { continue };
+                record.metrics.remove(&stalest);
+            }
+            let value = new.value;
+            record.metrics.insert(new.series, Shown { value, told });
         }
     }
 
@@ -60,10 +88,10 @@ impl UsageBoard {
     }
 }
 
-fn metric(((name, labels), value): (&Series, &Value)) -> MetricStatus {
-    let (kind, value) = match value {
-        Value::Gauge(value) => ("gauge", *value),
-        Value::Count(count) => ("count", *count as f64),
+fn metric(((name, labels), shown): (&Series, &Shown)) -> MetricStatus {
+    let (kind, value) = match shown.value {
+        Value::Gauge(value) => ("gauge", value),
+        Value::Count(count) => ("count", count as f64),
     };
     MetricStatus {
         name: name.clone(),

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use nix::fcntl::OFlag;
@@ -63,7 +64,8 @@ fn stat(path: &str) -> Result<Info, Error> {
     })
 }
 
-fn read(path: &str, max: u64) -> Result<Vec<u8>, Error> {
+/// Content of a regular file of at most `max` bytes. May hang: not for async threads.
+pub(crate) fn read(path: impl AsRef<Path>, max: u64) -> Result<Vec<u8>, Error> {
     // A pipe without a writer must not hold the thread.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file: File = OpenOptions::new()

@@ -14,7 +14,7 @@ use wasmtime_wasi::{ResourceTable, WasiView};
 use crate::addresses::{literal, only_spelled_out};
 use crate::grants::Want;
 use crate::names::Unresolved;
-use crate::scope::Scope;
+use crate::scope::{Scope, pin};
 use crate::session::Session;
 
 /// As wasmtime-wasi names it; others of 0.2 are matched to it.
@@ -112,7 +112,7 @@ fn begin(scope: &Scope, name: String) -> Result<Lookup, ErrorCode> {
         let mut pins = pins.lock().unwrap_or_else(PoisonError::into_inner);
         // What must be spelled out is not reached by its name.
         let usual = found.iter().filter(|address| !only_spelled_out(**address));
-        pins.extend(usual.map(|address| (name.clone(), *address)));
+        usual.for_each(|address| pin(&mut pins, &name, *address));
         Ok(found)
     })))
 }

@@ -6,7 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::bindings::standfast::plugin::files::Error as FileError;
 use crate::bindings::standfast::plugin::processes::{Error, Process, RunState};
+use crate::host::files;
+
+/// Largest pid file.
+const PIDFILE_MAX: u64 = 64;
 
 /// All processes at one moment, by pid.
 pub(crate) struct Look {
@@ -47,7 +52,8 @@ impl Look {
         let link = |process: &Process| fs::read_link(format!("/proc/{}/exe", process.pid));
         let exes = self.exes.get_or_init(|| self.all.iter().map(link).collect());
         let pairs = || self.all.iter().zip(exes);
-        let found = pairs().filter(|(_, link)| link.as_ref().is_ok_and(|link| is_file(link, exe)));
+        let real = real(exe);
+        let found = pairs().filter(|(_, link)| link.as_ref().is_ok_and(|link| is_file(link, &real)));
         let found: Vec<_> = found.map(|(process, _)| process.clone()).collect();
         let name = exe.file_name().unwrap_or_default().as_bytes();
         let name = name.get(..15).unwrap_or(name);
@@ -75,6 +81,11 @@ impl Look {
     }
 }
 
+/// The file behind all links: the kernel shows no other. What is gone is known by its own name.
+fn real(exe: &Path) -> PathBuf {
+    fs::canonicalize(exe).unwrap_or_else(|_| exe.to_owned())
+}
+
 /// A program that was replaced while it runs is still the same one.
 fn is_file(link: &Path, exe: &Path) -> bool {
     let bytes = link.as_os_str().as_bytes();
@@ -83,7 +94,7 @@ fn is_file(link: &Path, exe: &Path) -> bool {
 
 /// Whether a process executes this file. May hang.
 pub(crate) fn executes(pid: u32, exe: &Path) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|link| is_file(&link, exe))
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|link| is_file(&link, &real(exe)))
 }
 
 /// Whether a process is in this control group or below it. May hang.
@@ -98,12 +109,16 @@ fn is_below(own: &str, cgroup: &str) -> bool {
 
 /// The number in a pid file. May hang.
 pub(crate) fn pid_in(file: &Path) -> Result<u32, Error> {
-    let text = match fs::read_to_string(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::NotFound),
-        read => read.map_err(|error| Error::Io(format!("{}: {error}", file.display())))?,
-    };
-    let number = text.trim().parse();
-    number.map_err(|_| Error::Io(format!("{}: no process number in it", file.display())))
+    let failed = |why: &str| Error::Io(format!("{}: {why}", file.display()));
+    let text = files::read(file, PIDFILE_MAX).map_err(|error| match error {
+        FileError::NotFound => Error::NotFound,
+        FileError::Io(why) => failed(&why),
+        FileError::Denied | FileError::TooLarge => failed("no process number in it"),
+    })?;
+    let number = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    number.ok_or_else(|| failed("no process number in it"))
 }
 
 /// Of version 2, or that of systemd in version 1.

@@ -12,6 +12,7 @@ use crate::grants::Want;
 use crate::host::proc::{self, Look};
 use crate::scope::Scope;
 use crate::session::Session;
+use crate::subject::blocking;
 
 /// How old the shared look may be.
 const FRESH: Duration = Duration::from_millis(100);
@@ -56,15 +57,15 @@ impl Host for Session {
 impl Scope {
     /// Waits for a look that another call has begun rather than looking twice.
     async fn look_around(&self) -> Option<Result<Arc<Look>, Error>> {
-        let last = self.shared.processes.0.lock();
-        let mut last = timeout_at(self.reach.into(), last).await.ok()?;
+        let processes = &self.shared.processes;
+        let mut last = timeout_at(self.reach.into(), processes.last.lock()).await.ok()?;
         if let Some((taken, look)) = last.as_ref()
             && taken.elapsed() < FRESH
         {
             return Some(Ok(Arc::clone(look)));
         }
         let taken = Instant::now();
-        let looked = self.subject.blocking(self.reach, Look::take).await?;
+        let looked = blocking(&processes.looking, self.reach, Look::take).await?;
         Some(looked.map(|look| {
             let look = Arc::new(look);
             *last = Some((taken, Arc::clone(&look)));
@@ -93,4 +94,60 @@ fn is_granted(process: &Process, grant: &ProcessGrant) -> bool {
 
 fn is_pid_in(pid: u32, file: &Path) -> bool {
     proc::pid_in(file).is_ok_and(|number| number == pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use standfast_core::config::grant::{Grants, Settings};
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::scope::Facts;
+    use crate::shared::Shared;
+    use crate::subject::{Kind, Subjects};
+
+    #[test]
+    fn a_check_whose_threads_hang_keeps_no_other_from_looking() {
+        let (out, _answers) = tokio::sync::mpsc::channel(8);
+        let shared = Arc::new(Shared::new(out.clone()).unwrap());
+        let subjects = Subjects::new(out);
+        let scope = |name: &str, seconds| {
+            let facts = Facts {
+                name: name.to_owned(),
+                number: 1,
+                previous: None,
+                settings: Settings::new(),
+                grants: Grants::default(),
+                routers: Vec::new(),
+            };
+            let subject = subjects.get(Kind::Check, name);
+            let timeout = Duration::from_secs(seconds);
+            Scope::new(facts, subject, Arc::clone(&shared), Instant::now(), timeout)
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let mut hanging = Vec::new();
+        runtime.block_on(async {
+            let hung = scope("hung", 60);
+            for _ in 0..2 {
+                let (release, held) = mpsc::channel::<()>();
+                hanging.push(release);
+                let soon = Instant::now() + Duration::from_millis(20);
+                let work = hung.subject.blocking(soon, move || held.recv());
+                assert!(work.await.is_none());
+            }
+            let fine = scope("fine", 20);
+            let first = async {
+                tokio::select! {
+                    biased;
+                    _ = hung.look_around() => {}
+                    () = tokio::time::sleep(Duration::from_secs(30)) => {}
+                }
+            };
+            let (_, looked) = tokio::join!(first, fine.look_around());
+            assert!(looked.is_some_and(|looked| looked.is_ok()));
+        });
+        drop(hanging);
+    }
 }

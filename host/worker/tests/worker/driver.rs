@@ -251,6 +251,12 @@ impl Worker {
         })
     }
 
+    /// Actions that plugins have asked for so far and nobody has waited for.
+    pub(crate) fn asked(&self) -> usize {
+        let asks = |message: &&FromWorker| matches!(message, FromWorker::Act(_));
+        self.kept.iter().filter(asks).count()
+    }
+
     /// Log lines with this text that have come so far and were not asked for.
     pub(crate) fn logged(&self, text: &str) -> usize {
         let with_text = |message: &&FromWorker| matches!(message, FromWorker::Log { message, .. } if message.contains(text));

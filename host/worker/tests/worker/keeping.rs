@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use standfast_core::config::grant::Grants;
-use standfast_core::plugin::call::{ActionError, ActionOutcome, ErrorClass, User, Value};
-use standfast_core::plugin::channel::ToWorker;
+use standfast_core::plugin::call::{ActionError, ActionOutcome, CheckCall, ErrorClass, User, Value};
+use standfast_core::plugin::channel::{LoadPlugin, ToWorker};
 
 use crate::driver::{Worker, folder, notify, settings, wasm};
 use crate::reach::wish;
@@ -62,6 +62,56 @@ fn state_outlives_a_trap_and_a_hot_load_and_has_a_quota() {
 }
 
 #[test]
+fn a_call_on_trial_sees_what_is_kept_and_leaves_nothing_behind() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let grants = Grants {
+        state: 1024,
+        metrics: 20,
+        actions: vec!["reload".parse().unwrap()],
+        ..Grants::default()
+    };
+    let add = [("do", "add"), ("at", "n"), ("by", "3")];
+    assert_eq!(worker.wish(&add, grants.clone()), "3");
+    for (number, pairs) in [
+        &add[..],
+        &[("do", "measure"), ("at", "hits"), ("by", "2")],
+        &[("do", "act"), ("at", "reload")],
+        &[("do", "read"), ("at", "/etc/shadow")],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let altered = folder().join("altered.wasm");
+        let mut bytes = fs::read(wasm("test-reach")).unwrap();
+        bytes.extend([0, 2, 1, b'a' + number as u8]);
+        fs::write(&altered, bytes).unwrap();
+        let trial = CheckCall {
+            timeout: Duration::from_secs(5),
+            ..wish(pairs, grants.clone())
+        };
+        let request = LoadPlugin {
+            plugin: "test-reach".parse().unwrap(),
+            generation: 9000 + number as u64,
+            path: altered,
+            trial: Some(trial),
+            fallback: None,
+        };
+        worker.load_with(request).unwrap();
+    }
+    assert_eq!(worker.wish(&add, grants.clone()), "6");
+    assert_eq!(worker.asked(), 0);
+    // What is told first is of this call, not of a trial.
+    let denied = wish(
+        &[("do", "read"), ("at", "/etc/shadow"), ("max", "9")],
+        grants.clone(),
+    );
+    let user = User::Check(denied.check.clone());
+    worker.verdict(denied);
+    let used = worker.used(&user);
+    assert_eq!((used.denied, used.metrics.len()), (1, 0));
+}
+
+#[test]
 fn numbers_reach_the_daemon_as_many_as_are_granted() {
     let mut worker = Worker::serving(&["test-reach"]);
     let grants = Grants {
@@ -88,6 +138,65 @@ fn numbers_reach_the_daemon_as_many_as_are_granted() {
     assert_eq!(used.denied, 3);
     let (.., told) = worker.log("a metric beyond 3 series");
     assert!(told.ends_with("grant { metrics 20 }"), "{told}");
+}
+
+#[test]
+fn a_crowd_of_long_numbers_reaches_the_daemon_in_parts() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let grants = Grants {
+        metrics: 1000,
+        ..Grants::default()
+    };
+    let word = "w".repeat(128);
+    let crowd = [("do", "measure"), ("at", "hits"), ("by", "999"), ("word", &word)];
+    let call = wish(&crowd, grants);
+    let user = User::Check(call.check.clone());
+    worker.verdict(call);
+    let mut told = 0;
+    while told < 1000 {
+        told += worker.used(&user).metrics.len();
+    }
+    assert_eq!(told, 1000);
+}
+
+#[test]
+fn an_action_with_more_than_any_block_allows_is_not_even_asked_for() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let granted = Grants {
+        actions: vec!["reload".parse().unwrap()],
+        ..Grants::default()
+    };
+    // With the longest name of a check this is more than a frame holds.
+    let long = ((1 << 20) - 64).to_string();
+    let mut many = vec![("do", "act"), ("at", "reload")];
+    many.extend([("word", "now"); 17]);
+    for words in [&[("do", "act"), ("at", "reload"), ("by", &long)][..], &many] {
+        let mut call = wish(words, granted.clone());
+        call.check = "c".repeat(64).parse().unwrap();
+        assert_eq!(worker.verdict(call).message, "Error::Denied");
+    }
+    worker.verdict(wish(&[("do", "nothing")], Grants::default()));
+}
+
+#[test]
+fn a_call_may_ask_sixteen_times_and_what_the_daemon_denies_is_counted() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let granted = Grants {
+        actions: vec!["reload".parse().unwrap()],
+        ..Grants::default()
+    };
+    let mut call = wish(&[("do", "act"), ("at", "reload"), ("max", "17")], granted);
+    call.timeout = Duration::from_secs(10);
+    let (run, user) = (call.run, User::Check(call.check.clone()));
+    worker.send(&ToWorker::Check(call));
+    for _ in 0..16 {
+        let id = worker.act().id;
+        let result = Err(ActionError::Denied);
+        worker.send(&ToWorker::Acted { id, result });
+    }
+    let message = worker.outcome(run).0.unwrap().message;
+    assert!(message.contains("16 actions"), "{message}");
+    assert_eq!(worker.used(&user).denied, 16);
 }
 
 #[test]
@@ -129,6 +238,19 @@ fn an_action_is_asked_of_the_daemon_and_only_if_granted() {
     let mut silent = wish(&ask, granted);
     silent.timeout = Duration::from_millis(500);
     assert_eq!(worker.verdict(silent).message, "Error::Timeout");
+}
+
+#[test]
+fn who_needs_settings_to_get_ready_is_loaded_without_any() {
+    let mut worker = Worker::start();
+    worker.load("test-reach", &wasm("test-reach")).unwrap();
+    assert_eq!(
+        worker.notify(notify("test-reach")).unwrap_err().class,
+        ErrorClass::Config
+    );
+    let mut hook = notify("test-reach");
+    hook.settings = settings(&[("do", "nothing")]);
+    worker.notify(hook).unwrap();
 }
 
 #[test]

@@ -1,15 +1,68 @@
 //! Hostile plugins: each ends within its limits, and nobody else notices.
 
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use standfast_core::config::grant::Grants;
+use standfast_core::config::reach::ReadGrant;
 use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::{LogLevel, ToWorker};
 
-use crate::driver::{Worker, check, notify, settings};
+use crate::driver::{Worker, check, folder, notify, settings};
+use crate::reach::wish;
 
 /// More than a busy machine adds to any time asserted here.
 const SLACK: Duration = Duration::from_secs(5);
+
+/// More calls than a lane has threads for work that hangs; a pipe without a writer does.
+#[test]
+fn folders_in_which_a_plugin_hangs_cost_nobody_else_his_files() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let home = folder();
+    let (pipe, file) = (home.join("pipe"), home.join("file"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::write(&file, "content").unwrap();
+    let open = Grants {
+        preopen: vec![home],
+        ..Grants::default()
+    };
+    let at = pipe.display().to_string();
+    for _ in 0..5 {
+        let calls: Vec<_> = (0..40)
+            .map(|_| CheckCall {
+                timeout: Duration::from_secs(1),
+                ..wish(&[("do", "open"), ("at", &at)], open.clone())
+            })
+            .collect();
+        let runs: Vec<_> = calls.iter().map(|call| call.run).collect();
+        for call in calls {
+            worker.send(&ToWorker::Check(call));
+        }
+        for run in runs {
+            assert!(worker.outcome(run).0.is_err());
+        }
+    }
+    let read = Grants {
+        read: vec![ReadGrant {
+            path: file.clone(),
+            max: None,
+        }],
+        ..Grants::default()
+    };
+    let at = file.display().to_string();
+    let mut call = wish(&[("do", "read"), ("at", &at), ("max", "100")], read);
+    call.check = "other".parse().unwrap();
+    assert_eq!(worker.verdict(call).message, "7");
+}
+
+#[test]
+fn random_bytes_come_in_small_pieces() {
+    let mut worker = Worker::serving(&["test-reach"]);
+    let ask = |by| wish(&[("do", "random"), ("by", by)], Grants::default());
+    assert_eq!(worker.verdict(ask("65536")).message, "65536");
+    assert_eq!(worker.error(ask("65537")).class, ErrorClass::Trap);
+}
 
 fn hostile(mode: &str, timeout: Duration) -> CheckCall {
     let mut call = check("test-hostile", timeout);

@@ -103,6 +103,33 @@ fn whatever_is_wrong_with_a_file_the_old_one_serves_and_the_reason_is_told() {
 }
 
 #[test]
+fn a_reason_is_cut_however_much_a_file_says_of_itself() {
+    // A component of one type, exported under names of 90,000 letters each.
+    let mut exports = vec![12];
+    for letter in b'a'..b'm' {
+        exports.extend([0, 0x90, 0xbf, 0x05]);
+        exports.extend([letter; 90_000]);
+        exports.extend([3, 0, 0]);
+    }
+    let mut component = b"\0asm\x0d\0\x01\0\x07\x02\x01\x7d\x0b".to_vec();
+    let mut size = exports.len();
+    while size > 0x7f {
+        component.push(size as u8 | 0x80);
+        size >>= 7;
+    }
+    component.push(size as u8);
+    component.extend(exports);
+    let mut worker = Worker::start();
+    worker.load_with(request(&wasm("test-version-one"))).unwrap();
+    let reason = worker.load_with(request(&file(&component))).unwrap_err();
+    assert!(
+        reason.len() <= 512 && reason.contains("exports neither"),
+        "{reason}"
+    );
+    assert_eq!(says(&mut worker), "one");
+}
+
+#[test]
 fn a_trap_or_a_hang_on_trial_refuses_and_a_failure_does_not() {
     let mut worker = Worker::start();
     worker.load_with(request(&wasm("test-version-one"))).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use standfast_core::config::address::HostPort;
@@ -221,6 +222,17 @@ fn processes_are_found_by_file_pid_file_and_control_group() {
         grants.clone(),
     );
     assert_eq!(alive, "[(true, false)]");
+    let link = folder().join("link");
+    std::os::unix::fs::symlink(&exe, &link).unwrap();
+    let at = link.display().to_string();
+    let linked = Grants {
+        processes: vec![ProcessGrant::Exe(link)],
+        ..Grants::default()
+    };
+    let found = worker.wish(&[("do", "find"), ("word", "exe"), ("at", &at)], linked.clone());
+    assert!(found.contains(&me.to_string()), "{found}");
+    let alive = worker.wish(&[("do", "alive"), ("word", "exe"), ("at", &at)], linked);
+    assert!(alive.contains("(true, false)"), "{alive}");
     worker.denies(
         &find("exe", "/usr/sbin/nginx"),
         "processes exe=\"/usr/sbin/nginx\"",
@@ -230,6 +242,24 @@ fn processes_are_found_by_file_pid_file_and_control_group() {
         &find("cgroup", "/system.slice"),
         "processes cgroup=\"/system.slice\"",
     );
+    // What is no regular file is not waited for, and who has more in it than a number is not read to the end.
+    let pipe = folder().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let long = folder().join("long");
+    fs::write(&long, format!("{me}{}", " ".repeat(64))).unwrap();
+    for (path, why) in [
+        (&pipe, "not a regular file"),
+        (&PathBuf::from("/dev/zero"), "not a regular file"),
+        (&long, "no process number"),
+    ] {
+        let path = path.display().to_string();
+        let grants = Grants {
+            processes: vec![ProcessGrant::Pidfile(path.clone().into())],
+            ..Grants::default()
+        };
+        let message = worker.wish(&[("do", "find"), ("word", "pidfile"), ("at", &path)], grants);
+        assert!(message.contains(why), "{message}");
+    }
     let group = Grants {
         processes: vec![ProcessGrant::Cgroup("/no/such/group".into())],
         ..Grants::default()
