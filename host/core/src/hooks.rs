@@ -2,7 +2,7 @@
 
 mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::notify::{NotifyConfig, Phase};
@@ -31,6 +31,8 @@ pub struct Outcome {
 pub struct Hook {
     config: NotifyConfig,
     lines: BTreeMap<Subject, Line>,
+    /// Those of which the last that it was told is their end, which has not come yet.
+    ends_known: BTreeSet<Subject>,
     /// How many of them are being told.
     telling: usize,
     /// When to look at them again.
@@ -47,6 +49,7 @@ impl Hook {
         Self {
             config,
             lines: BTreeMap::new(),
+            ends_known: BTreeSet::new(),
             telling: 0,
             wake: None,
             delivered: 0,
@@ -76,9 +79,22 @@ impl Hook {
         self.config.at_stop.phase == Phase::Before
     }
 
+    /// Queues the end of a subject ahead of its time.
+    pub fn push_end(&mut self, event: NotifyEvent, now: Instant) {
+        let subject = event.subject.clone();
+        self.push(event, now);
+        self.ends_known.insert(subject);
+    }
+
+    /// Whether it was told of the end of this subject ahead, and of nothing else of it since.
+    pub fn knows_end(&self, subject: &Subject) -> bool {
+        self.ends_known.contains(subject)
+    }
+
     /// Queues an event.
     pub fn push(&mut self, event: NotifyEvent, now: Instant) {
         let subject = event.subject.clone();
+        self.ends_known.remove(&subject);
         let line = self.lines.entry(subject).or_default();
         if let Some(gone) = line.push(event, now) {
             self.lost += 1;

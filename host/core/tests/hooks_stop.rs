@@ -5,7 +5,7 @@ mod lan;
 use std::time::Duration;
 
 use lan::Lan;
-use lan::config::{With, hook, ms, node, secs, service};
+use lan::config::{With, hook, id, ms, node, secs, service};
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::config::notify::{AtStop, NotifyConfig, Phase};
@@ -58,6 +58,45 @@ fn before_means_that_the_hook_knows_while_the_address_is_still_held() {
     lan.wait(ms(2), "goodbye", |lan| goodbyes(lan, now) > 0);
     lan.wait(ms(100), "exit", |lan| exits(lan) == 1);
     assert_eq!(lan.hands(0).told.len(), 1, "it is not told the same twice");
+}
+
+#[test]
+fn a_takeover_after_the_end_was_told_is_told_and_so_is_its_end() {
+    let states = [VrrpState::Backup, VrrpState::Master, VrrpState::Stopped];
+    let before = |hook: NotifyConfig| NotifyConfig {
+        at_stop: AtStop {
+            phase: Phase::Before,
+            within: secs(10),
+        },
+        ..hook
+    };
+    let slow = NotifyConfig {
+        topics: vec![Topic {
+            about: About::Daemon,
+            states: vec![State::STOP],
+        }],
+        ..hook("slow", &[])
+    };
+    let config = node(100)
+        .with_hook(before(hook("log", &states)))
+        .with_hook(before(slow));
+    let mut lan = Lan::new([node(200), config]);
+    lan.wait_master(0, secs(5));
+    lan.run_for(ms(100));
+    lan.hands(1).told.clear();
+    // Nobody hears of the daemon's end, so the release waits.
+    lan.hands(1).deaf_hook = Some("slow".into());
+    lan.shutdown(1);
+    lan.crash(0);
+    lan.wait_master(1, secs(5));
+    lan.wait(secs(20), "exit", |lan| {
+        lan.count(1, Instant::default(), |command| *command == Command::Exit) == 1
+    });
+    let router = Subject::Router(id("VI_1"));
+    let told = lan.hands(1).told.iter().filter(|event| event.subject == router);
+    let told: Vec<_> = told.map(|event| event.now).collect();
+    let expected = [VrrpState::Stopped, VrrpState::Master, VrrpState::Stopped];
+    assert_eq!(told, expected, "the address does not stay on a node that is gone");
 }
 
 #[test]

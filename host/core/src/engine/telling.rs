@@ -45,11 +45,11 @@ impl Engine {
     /// Tells the hooks that something changed.
     pub(super) fn tell(&mut self, news: &News, now: Instant) {
         let event = self.event(news, None, now);
-        // Those who were to know before it happened do.
+        // Those who were told before it happened know, unless they had to be told something else since.
         let known = self.leaving.is_some() && news.is_end();
         let wants = |hook: &&mut Hook| hook.wants(&news.subject, news.to);
         for hook in self.hooks.values_mut().filter(wants) {
-            if !(known && hook.hears_of_stop_before()) {
+            if !(known && hook.knows_end(&news.subject)) {
                 hook.push(event.clone(), now);
             }
         }
@@ -142,7 +142,7 @@ impl Engine {
             let concerned =
                 |hook: &&mut Hook| hook.hears_of_stop_before() && hook.wants(&news.subject, news.to);
             for hook in self.hooks.values_mut().filter(concerned) {
-                hook.push(event.clone(), now);
+                hook.push_end(event.clone(), now);
                 any = true;
             }
         }
