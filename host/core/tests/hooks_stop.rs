@@ -208,3 +208,55 @@ fn the_daemon_and_its_services_end_in_order() {
         .collect();
     assert_eq!(told, ["daemon", "service nginx"]);
 }
+
+/// nginx takes ten seconds to end, and a hook is told of it.
+fn slow_service(phase: Phase) -> Lan {
+    let topic = Topic {
+        about: About::Service(None),
+        states: vec![State::STOPPED],
+    };
+    let told = NotifyConfig {
+        topics: vec![topic],
+        at_stop: AtStop {
+            phase,
+            within: secs(3),
+        },
+        ..hook("log", &[])
+    };
+    let mut lan = master(node(100).with_service(service("nginx")).with_hook(told));
+    lan.hands(0).script.quits_after = Some(secs(10));
+    lan
+}
+
+#[test]
+fn the_end_of_a_service_that_took_long_is_told_too() {
+    for phase in [Phase::Before, Phase::After] {
+        let mut lan = slow_service(phase);
+        lan.shutdown(0);
+        let took = lan.wait(secs(11), "exit", |lan| exits(lan) == 1);
+        assert!(took >= secs(10) && took < ms(10_100), "{took:?}");
+        let told = &lan.hands(0).told;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].subject.to_string(), "service nginx");
+    }
+}
+
+#[test]
+fn what_the_exit_does_not_wait_for_is_recorded() {
+    for (phase, patience) in [(Phase::Before, secs(2)), (Phase::After, secs(3))] {
+        let mut lan = slow_service(phase);
+        lan.hands(0).deaf_hook = Some("log".into());
+        lan.shutdown(0);
+        let took = lan.wait(secs(20), "exit", |lan| exits(lan) == 1);
+        assert!(
+            took >= secs(10) + patience && took < ms(10_100) + patience,
+            "{took:?}"
+        );
+        let last = lan.hands(0).records.last().expect("a record");
+        assert_eq!(
+            (last.kind, last.subject.as_str(), last.warning),
+            ("notify", "log", true)
+        );
+        assert_eq!(last.message, "standfast ends, events not told: 1");
+    }
+}

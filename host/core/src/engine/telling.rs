@@ -161,6 +161,15 @@ impl Engine {
         }
     }
 
+    /// Writes down what the end leaves untold.
+    pub(super) fn record_untold(&mut self, now: Instant) {
+        let hooks = self.hooks.values().map(Hook::status);
+        for hook in hooks.filter(|hook| hook.queued > 0).collect::<Vec<_>>() {
+            let message = format!("standfast ends, events not told: {}", hook.queued);
+            self.record("notify", &hook.name, message, true, now);
+        }
+    }
+
     fn event(&mut self, news: &News, mark: Option<(&str, &str)>, now: Instant) -> NotifyEvent {
         self.event_id += 1;
         let attr = |key: &str, value: &str| (key.to_owned(), value.to_owned());
