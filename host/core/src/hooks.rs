@@ -110,6 +110,14 @@ impl Hook {
         }
     }
 
+    /// The end is near: nothing waits between two attempts any more.
+    pub fn hurry(&mut self, now: Instant) {
+        for line in self.lines.values_mut() {
+            line.hurry(now);
+        }
+        self.rearm();
+    }
+
     /// The next event to deliver now; to be asked until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<NotifyEvent> {
         if self.wake.is_none_or(|at| at > now) {

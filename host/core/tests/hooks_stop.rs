@@ -260,3 +260,21 @@ fn what_the_exit_does_not_wait_for_is_recorded() {
         assert_eq!(last.message, "standfast ends, events not told: 1");
     }
 }
+
+#[test]
+fn the_end_does_not_wait_behind_an_event_between_two_attempts() {
+    for phase in [Phase::Before, Phase::After] {
+        let mut lan = Lan::new([told_of_stop(phase, secs(2))]);
+        lan.hands(0).hooks_fail = true;
+        lan.wait_master(0, secs(5));
+        // Three attempts have failed: the next one is four seconds away.
+        lan.run_for(ms(3500));
+        lan.hands(0).hooks_fail = false;
+        let now = lan.now;
+        lan.shutdown(0);
+        lan.wait(ms(10), "goodbye", |lan| goodbyes(lan, now) > 0);
+        lan.wait(ms(10), "exit", |lan| exits(lan) == 1);
+        let told: Vec<_> = lan.hands(0).told.iter().map(|event| event.now).collect();
+        assert_eq!(told, STATES);
+    }
+}

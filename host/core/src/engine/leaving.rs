@@ -69,6 +69,7 @@ impl Engine {
         if !asked_again {
             self.tell_daemon(State::STOP, "standfast is stopped", now);
         }
+        self.hurry_hooks(now);
         // What became due by stopping (telling the hooks) happens at once.
         self.tick(true, now);
     }

@@ -146,7 +146,15 @@ impl Engine {
                 any = true;
             }
         }
+        self.hurry_hooks(now);
         any
+    }
+
+    /// Has everything that waits told now.
+    pub(super) fn hurry_hooks(&mut self, now: Instant) {
+        for hook in self.hooks.values_mut() {
+            hook.hurry(now);
+        }
     }
 
     /// Writes down what became of events.

@@ -47,6 +47,13 @@ impl Line {
         gone
     }
 
+    /// What waits for another attempt waits no longer.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if self.in_flight.is_none() {
+            self.next = Some(now);
+        }
+    }
+
     /// The event to deliver now; it has until `limit`.
     pub(super) fn begin(&mut self, limit: Instant) -> Option<NotifyEvent> {
         let event = self.queue.front()?.clone();
