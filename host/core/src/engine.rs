@@ -85,6 +85,8 @@ pub struct Engine {
     leaving: Option<Instant>,
     /// When the last service had ended after that.
     served: Option<Instant>,
+    /// It was asked to end more than once.
+    hurried: bool,
     exited: bool,
     /// When fitness and farewell were looked at last: what changes by time alone after that is a deadline.
     judged: Instant,
@@ -136,6 +138,7 @@ impl Engine {
             closing: None,
             leaving: None,
             served: None,
+            hurried: false,
             exited: false,
             judged: now,
             reload_error: None,

@@ -140,6 +140,18 @@ fn a_second_request_waits_for_no_hook() {
     assert_eq!(goodbyes(&lan, now), 0);
     lan.shutdown(0);
     assert_eq!(goodbyes(&lan, now), 1);
+    lan.wait(ms(10), "exit", |lan| exits(lan) == 1);
+}
+
+#[test]
+fn a_second_request_ends_the_wait_before_the_exit() {
+    let mut lan = master(told_of_stop(Phase::After, secs(30)));
+    lan.hands(0).worker_up = false;
+    lan.shutdown(0);
+    lan.run_for(secs(1));
+    assert_eq!(exits(&lan), 0);
+    lan.shutdown(0);
+    assert_eq!(exits(&lan), 1);
 }
 
 #[test]

@@ -17,7 +17,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 impl Engine {
     /// Asked to end. Asked again, it waits for no hook, and the services are hurried.
     pub(super) fn shutdown(&mut self, now: Instant) {
-        let first = self.leaving.is_none() && self.closing.is_none();
+        let first = !self.is_leaving();
+        self.hurried |= !first;
         if first && self.tell_of_stop(now) {
             self.closing = Some(now);
             self.tick_hooks(now);
@@ -102,7 +103,8 @@ impl Engine {
             true => released,
             false => released + FAREWELL,
         };
-        let told = patience(self.hooks.values(), |hook| {
+        let hooks = self.hooks.values().filter(|_| !self.hurried);
+        let told = patience(hooks, |hook| {
             let at_stop = hook.config().at_stop;
             match at_stop.phase {
                 Phase::Before => FAREWELL,
