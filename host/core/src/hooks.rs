@@ -166,7 +166,9 @@ impl Hook {
     /// The worker died: what it was delivering is delivered again.
     pub fn worker_died(&mut self, now: Instant) {
         for subject in self.subjects(|line| line.limit().is_some()) {
-            self.failed(&subject, "the plugin worker ended".into(), now);
+            let line = self.lines.get_mut(&subject);
+            let done = line.and_then(|line| line.interrupted(self.config.retry, now));
+            self.undelivered(done.as_ref(), "the plugin worker ended".into());
         }
         self.rearm();
     }
@@ -222,8 +224,13 @@ impl Hook {
 
     fn failed(&mut self, subject: &Subject, why: String, now: Instant) {
         let line = self.lines.get_mut(subject);
-        if let Some(done) = line.and_then(|line| line.failed(self.config.retry, now)) {
-            self.give_up(&done, &why);
+        let done = line.and_then(|line| line.failed(self.config.retry, now));
+        self.undelivered(done.as_ref(), why);
+    }
+
+    fn undelivered(&mut self, done: Option<&Done>, why: String) {
+        if let Some(done) = done {
+            self.give_up(done, &why);
         }
         self.error = Some(why);
     }

@@ -247,6 +247,23 @@ fn the_worker_dies_in_the_middle_and_the_event_is_told_again() {
 }
 
 #[test]
+fn the_first_death_of_the_worker_costs_an_event_no_attempt() {
+    let mut bench = Bench::with(NotifyConfig {
+        retry: 0,
+        ..hook("log", STATES)
+    });
+    bench.push([1, 2]);
+    assert_eq!(bench.next(), (1, 0));
+    bench.hook.worker_died(bench.now);
+    assert_eq!(bench.next(), (1, 0), "at once, when there is a worker again");
+    // It may be this event that the worker dies of.
+    bench.hook.worker_died(bench.now);
+    assert_eq!(bench.next(), (2, 0));
+    bench.hook.worker_died(bench.now);
+    assert_eq!(bench.next(), (2, 0), "each event has its own first time");
+}
+
+#[test]
 fn a_hook_hears_its_routers_and_states_with_cause_and_priority() {
     let deaf = NotifyConfig {
         topics: vec![Topic {

@@ -20,6 +20,8 @@ pub(super) struct Line {
     /// The first event is being delivered; counts as failed at this instant.
     in_flight: Option<Instant>,
     attempts: u32,
+    /// The worker died during an attempt that did not count for it.
+    interrupted: bool,
     next: Option<Instant>,
     /// It lost an event to its bound, and has told nothing since.
     pub(super) overfull: bool,
@@ -94,6 +96,17 @@ impl Line {
         None
     }
 
+    /// The worker died in the middle. That is not the event's fault, the first time.
+    pub(super) fn interrupted(&mut self, retry: u32, now: Instant) -> Option<Done> {
+        if std::mem::replace(&mut self.interrupted, true) {
+            return self.failed(retry, now);
+        }
+        self.in_flight = None;
+        self.attempts = self.attempts.saturating_sub(1);
+        self.next = Some(now);
+        None
+    }
+
     /// When the event in flight counts as failed.
     pub(super) fn limit(&self) -> Option<Instant> {
         self.in_flight
@@ -121,6 +134,7 @@ impl Line {
     fn advance(&mut self, now: Instant) -> Option<Done> {
         let event = self.queue.pop_front();
         self.in_flight = None;
+        self.interrupted = false;
         let attempts = std::mem::take(&mut self.attempts);
         self.next = (!self.queue.is_empty()).then_some(now);
         Some((event?, attempts))
