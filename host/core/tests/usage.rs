@@ -145,6 +145,22 @@ fn counts_and_denials_add_up_and_outlive_the_worker() {
 }
 
 #[test]
+fn a_number_that_json_cannot_say_is_dropped() {
+    let mut engine = engine();
+    told(&mut engine, 0, &[("level", Value::Gauge(1.5))]);
+    for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        told(
+            &mut engine,
+            0,
+            &[("level", Value::Gauge(odd)), ("odd", Value::Gauge(odd))],
+        );
+    }
+    let status = engine.status(NOW);
+    let shown: Vec<_> = status.uses[0].metrics.iter().map(|metric| metric.value).collect();
+    assert_eq!(shown, [1.5]);
+}
+
+#[test]
 fn what_is_not_configured_any_more_is_forgotten() {
     let mut engine = engine();
     told(
