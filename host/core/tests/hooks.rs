@@ -166,6 +166,16 @@ fn an_event_that_moves_up_starts_with_all_its_attempts() {
 }
 
 #[test]
+fn a_full_queue_waits_as_long_as_any_other() {
+    let mut bench = Bench::new();
+    bench.push(1..=16);
+    bench.next();
+    bench.answer(1, failure());
+    bench.push(17..=20);
+    assert_eq!(bench.next(), (5, 1000));
+}
+
+#[test]
 fn what_became_of_each_event_is_recorded() {
     let mut bench = Bench::new();
     bench.push([7, 8]);

@@ -37,9 +37,9 @@ impl Line {
         if self.queue.len() >= QUEUE_MAX {
             gone = self.queue.remove(usize::from(self.in_flight.is_some()));
             if self.in_flight.is_none() {
-                // Waiting and attempts were those of the event that went.
+                // Attempts were those of the event that went; the wait is the receiver's, who is not to be stormed.
                 self.attempts = 0;
-                self.next = Some(now);
+                self.interrupted = false;
             }
         }
         self.queue.push_back(event);
