@@ -83,6 +83,10 @@ pub struct Engine {
     closing: Option<Instant>,
     /// Since when it is leaving.
     leaving: Option<Instant>,
+    /// When the last service had ended after that.
+    served: Option<Instant>,
+    /// It was asked to end more than once.
+    hurried: bool,
     exited: bool,
     /// When fitness and farewell were looked at last: what changes by time alone after that is a deadline.
     judged: Instant,
@@ -133,6 +137,8 @@ impl Engine {
             moved_groups: BTreeMap::new(),
             closing: None,
             leaving: None,
+            served: None,
+            hurried: false,
             exited: false,
             judged: now,
             reload_error: None,

@@ -2,7 +2,7 @@
 
 mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::notify::{NotifyConfig, Phase};
@@ -31,6 +31,8 @@ pub struct Outcome {
 pub struct Hook {
     config: NotifyConfig,
     lines: BTreeMap<Subject, Line>,
+    /// Those of which the last that it was told is their end, which has not come yet.
+    ends_known: BTreeSet<Subject>,
     /// How many of them are being told.
     telling: usize,
     /// When to look at them again.
@@ -47,6 +49,7 @@ impl Hook {
         Self {
             config,
             lines: BTreeMap::new(),
+            ends_known: BTreeSet::new(),
             telling: 0,
             wake: None,
             delivered: 0,
@@ -76,9 +79,22 @@ impl Hook {
         self.config.at_stop.phase == Phase::Before
     }
 
+    /// Queues the end of a subject ahead of its time.
+    pub fn push_end(&mut self, event: NotifyEvent, now: Instant) {
+        let subject = event.subject.clone();
+        self.push(event, now);
+        self.ends_known.insert(subject);
+    }
+
+    /// Whether it was told of the end of this subject ahead, and of nothing else of it since.
+    pub fn knows_end(&self, subject: &Subject) -> bool {
+        self.ends_known.contains(subject)
+    }
+
     /// Queues an event.
     pub fn push(&mut self, event: NotifyEvent, now: Instant) {
         let subject = event.subject.clone();
+        self.ends_known.remove(&subject);
         let line = self.lines.entry(subject).or_default();
         if let Some(gone) = line.push(event, now) {
             self.lost += 1;
@@ -92,6 +108,14 @@ impl Hook {
             let next = line.next();
             self.wake = self.wake.into_iter().chain(next).min();
         }
+    }
+
+    /// The end is near: nothing waits between two attempts any more.
+    pub fn hurry(&mut self, now: Instant) {
+        for line in self.lines.values_mut() {
+            line.hurry(now);
+        }
+        self.rearm();
     }
 
     /// The next event to deliver now; to be asked until there is none.
@@ -142,7 +166,9 @@ impl Hook {
     /// The worker died: what it was delivering is delivered again.
     pub fn worker_died(&mut self, now: Instant) {
         for subject in self.subjects(|line| line.limit().is_some()) {
-            self.failed(&subject, "the plugin worker ended".into(), now);
+            let line = self.lines.get_mut(&subject);
+            let done = line.and_then(|line| line.interrupted(self.config.retry, now));
+            self.undelivered(done.as_ref(), "the plugin worker ended".into());
         }
         self.rearm();
     }
@@ -198,8 +224,13 @@ impl Hook {
 
     fn failed(&mut self, subject: &Subject, why: String, now: Instant) {
         let line = self.lines.get_mut(subject);
-        if let Some(done) = line.and_then(|line| line.failed(self.config.retry, now)) {
-            self.give_up(&done, &why);
+        let done = line.and_then(|line| line.failed(self.config.retry, now));
+        self.undelivered(done.as_ref(), why);
+    }
+
+    fn undelivered(&mut self, done: Option<&Done>, why: String) {
+        if let Some(done) = done {
+            self.give_up(done, &why);
         }
         self.error = Some(why);
     }

@@ -166,6 +166,16 @@ fn an_event_that_moves_up_starts_with_all_its_attempts() {
 }
 
 #[test]
+fn a_full_queue_waits_as_long_as_any_other() {
+    let mut bench = Bench::new();
+    bench.push(1..=16);
+    bench.next();
+    bench.answer(1, failure());
+    bench.push(17..=20);
+    assert_eq!(bench.next(), (5, 1000));
+}
+
+#[test]
 fn what_became_of_each_event_is_recorded() {
     let mut bench = Bench::new();
     bench.push([7, 8]);
@@ -244,6 +254,23 @@ fn the_worker_dies_in_the_middle_and_the_event_is_told_again() {
     lan.run_for(ms(100));
     let told: Vec<_> = lan.hands(0).told.iter().map(|event| event.now).collect();
     assert_eq!(told, [VrrpState::Backup, VrrpState::Master]);
+}
+
+#[test]
+fn the_first_death_of_the_worker_costs_an_event_no_attempt() {
+    let mut bench = Bench::with(NotifyConfig {
+        retry: 0,
+        ..hook("log", STATES)
+    });
+    bench.push([1, 2]);
+    assert_eq!(bench.next(), (1, 0));
+    bench.hook.worker_died(bench.now);
+    assert_eq!(bench.next(), (1, 0), "at once, when there is a worker again");
+    // It may be this event that the worker dies of.
+    bench.hook.worker_died(bench.now);
+    assert_eq!(bench.next(), (2, 0));
+    bench.hook.worker_died(bench.now);
+    assert_eq!(bench.next(), (2, 0), "each event has its own first time");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod lan;
 use std::time::Duration;
 
 use lan::Lan;
-use lan::config::{With, hook, ms, node, secs, service};
+use lan::config::{With, hook, id, ms, node, secs, service};
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::config::notify::{AtStop, NotifyConfig, Phase};
@@ -61,6 +61,45 @@ fn before_means_that_the_hook_knows_while_the_address_is_still_held() {
 }
 
 #[test]
+fn a_takeover_after_the_end_was_told_is_told_and_so_is_its_end() {
+    let states = [VrrpState::Backup, VrrpState::Master, VrrpState::Stopped];
+    let before = |hook: NotifyConfig| NotifyConfig {
+        at_stop: AtStop {
+            phase: Phase::Before,
+            within: secs(10),
+        },
+        ..hook
+    };
+    let slow = NotifyConfig {
+        topics: vec![Topic {
+            about: About::Daemon,
+            states: vec![State::STOP],
+        }],
+        ..hook("slow", &[])
+    };
+    let config = node(100)
+        .with_hook(before(hook("log", &states)))
+        .with_hook(before(slow));
+    let mut lan = Lan::new([node(200), config]);
+    lan.wait_master(0, secs(5));
+    lan.run_for(ms(100));
+    lan.hands(1).told.clear();
+    // Nobody hears of the daemon's end, so the release waits.
+    lan.hands(1).deaf_hook = Some("slow".into());
+    lan.shutdown(1);
+    lan.crash(0);
+    lan.wait_master(1, secs(5));
+    lan.wait(secs(20), "exit", |lan| {
+        lan.count(1, Instant::default(), |command| *command == Command::Exit) == 1
+    });
+    let router = Subject::Router(id("VI_1"));
+    let told = lan.hands(1).told.iter().filter(|event| event.subject == router);
+    let told: Vec<_> = told.map(|event| event.now).collect();
+    let expected = [VrrpState::Stopped, VrrpState::Master, VrrpState::Stopped];
+    assert_eq!(told, expected, "the address does not stay on a node that is gone");
+}
+
+#[test]
 fn a_hook_that_hangs_delays_the_goodbye_by_its_bound_and_no_more() {
     for (worker, hangs) in [(true, true), (false, false)] {
         let mut lan = master(told_of_stop(Phase::Before, ms(300)));
@@ -101,6 +140,18 @@ fn a_second_request_waits_for_no_hook() {
     assert_eq!(goodbyes(&lan, now), 0);
     lan.shutdown(0);
     assert_eq!(goodbyes(&lan, now), 1);
+    lan.wait(ms(10), "exit", |lan| exits(lan) == 1);
+}
+
+#[test]
+fn a_second_request_ends_the_wait_before_the_exit() {
+    let mut lan = master(told_of_stop(Phase::After, secs(30)));
+    lan.hands(0).worker_up = false;
+    lan.shutdown(0);
+    lan.run_for(secs(1));
+    assert_eq!(exits(&lan), 0);
+    lan.shutdown(0);
+    assert_eq!(exits(&lan), 1);
 }
 
 #[test]
@@ -168,4 +219,74 @@ fn the_daemon_and_its_services_end_in_order() {
         .map(|event| event.subject.to_string())
         .collect();
     assert_eq!(told, ["daemon", "service nginx"]);
+}
+
+/// nginx takes ten seconds to end, and a hook is told of it.
+fn slow_service(phase: Phase) -> Lan {
+    let topic = Topic {
+        about: About::Service(None),
+        states: vec![State::STOPPED],
+    };
+    let told = NotifyConfig {
+        topics: vec![topic],
+        at_stop: AtStop {
+            phase,
+            within: secs(3),
+        },
+        ..hook("log", &[])
+    };
+    let mut lan = master(node(100).with_service(service("nginx")).with_hook(told));
+    lan.hands(0).script.quits_after = Some(secs(10));
+    lan
+}
+
+#[test]
+fn the_end_of_a_service_that_took_long_is_told_too() {
+    for phase in [Phase::Before, Phase::After] {
+        let mut lan = slow_service(phase);
+        lan.shutdown(0);
+        let took = lan.wait(secs(11), "exit", |lan| exits(lan) == 1);
+        assert!(took >= secs(10) && took < ms(10_100), "{took:?}");
+        let told = &lan.hands(0).told;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].subject.to_string(), "service nginx");
+    }
+}
+
+#[test]
+fn what_the_exit_does_not_wait_for_is_recorded() {
+    for (phase, patience) in [(Phase::Before, secs(2)), (Phase::After, secs(3))] {
+        let mut lan = slow_service(phase);
+        lan.hands(0).deaf_hook = Some("log".into());
+        lan.shutdown(0);
+        let took = lan.wait(secs(20), "exit", |lan| exits(lan) == 1);
+        assert!(
+            took >= secs(10) + patience && took < ms(10_100) + patience,
+            "{took:?}"
+        );
+        let last = lan.hands(0).records.last().expect("a record");
+        assert_eq!(
+            (last.kind, last.subject.as_str(), last.warning),
+            ("notify", "log", true)
+        );
+        assert_eq!(last.message, "standfast ends, events not told: 1");
+    }
+}
+
+#[test]
+fn the_end_does_not_wait_behind_an_event_between_two_attempts() {
+    for phase in [Phase::Before, Phase::After] {
+        let mut lan = Lan::new([told_of_stop(phase, secs(2))]);
+        lan.hands(0).hooks_fail = true;
+        lan.wait_master(0, secs(5));
+        // Three attempts have failed: the next one is four seconds away.
+        lan.run_for(ms(3500));
+        lan.hands(0).hooks_fail = false;
+        let now = lan.now;
+        lan.shutdown(0);
+        lan.wait(ms(10), "goodbye", |lan| goodbyes(lan, now) > 0);
+        lan.wait(ms(10), "exit", |lan| exits(lan) == 1);
+        let told: Vec<_> = lan.hands(0).told.iter().map(|event| event.now).collect();
+        assert_eq!(told, STATES);
+    }
 }

@@ -164,6 +164,22 @@ fn a_new_number_replaces_the_one_that_was_not_told_for_longest() {
 }
 
 #[test]
+fn a_number_that_json_cannot_say_is_dropped() {
+    let mut engine = engine();
+    told(&mut engine, 0, &[("level", Value::Gauge(1.5))]);
+    for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        told(
+            &mut engine,
+            0,
+            &[("level", Value::Gauge(odd)), ("odd", Value::Gauge(odd))],
+        );
+    }
+    let status = engine.status(NOW);
+    let shown: Vec<_> = status.uses[0].metrics.iter().map(|metric| metric.value).collect();
+    assert_eq!(shown, [1.5]);
+}
+
+#[test]
 fn what_is_not_configured_any_more_is_forgotten() {
     let mut engine = engine();
     told(

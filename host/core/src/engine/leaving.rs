@@ -17,7 +17,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 impl Engine {
     /// Asked to end. Asked again, it waits for no hook, and the services are hurried.
     pub(super) fn shutdown(&mut self, now: Instant) {
-        let first = self.leaving.is_none() && self.closing.is_none();
+        let first = !self.is_leaving();
+        self.hurried |= !first;
         if first && self.tell_of_stop(now) {
             self.closing = Some(now);
             self.tick_hooks(now);
@@ -69,44 +70,48 @@ impl Engine {
         if !asked_again {
             self.tell_daemon(State::STOP, "standfast is stopped", now);
         }
+        self.hurry_hooks(now);
         // What became due by stopping (telling the hooks) happens at once.
         self.tick(true, now);
     }
 
     /// The end: addresses are off, services have ended, hooks were told or had their time.
     pub(super) fn finish_leaving(&mut self, now: Instant) {
-        let Some(since) = self.leaving else { return };
-        let stopped = self.services.values().all(Service::is_stopped);
-        if !self.exited && stopped && now >= since + self.last_patience() {
+        if self.leaving.is_none() || !self.services.values().all(Service::is_stopped) {
+            return;
+        }
+        self.served.get_or_insert(now);
+        if !self.exited && self.exit_at().is_some_and(|at| at <= now) {
             self.exited = true;
+            self.record_untold(now);
             self.commands.push_back(Command::Exit);
         }
     }
 
     /// When the kernel and the hooks will have had their time.
     pub(super) fn farewell(&self) -> Option<Instant> {
-        let end = self
-            .leaving
-            .filter(|_| !self.exited)
-            .map(|since| since + self.last_patience())
-            .filter(|at| *at > self.judged);
+        let end = self.exit_at().filter(|at| !self.exited && *at > self.judged);
         end.or_else(|| self.release_at())
     }
 
-    /// How long after the release the exit waits for those that are not ready yet.
-    fn last_patience(&self) -> Duration {
+    /// When those that are not ready yet are waited for no longer: the kernel from the release on, the hooks from the
+    /// end of the last service on, of which they are told too.
+    fn exit_at(&self) -> Option<Instant> {
+        let (released, served) = (self.leaving?, self.served?);
         let mut routers = self.routers.values().chain(self.leavers.values());
         let kernel = match routers.all(Router::has_let_go) {
-            true => Duration::ZERO,
-            false => FAREWELL,
+            true => released,
+            false => released + FAREWELL,
         };
-        kernel.max(patience(self.hooks.values(), |hook| {
+        let hooks = self.hooks.values().filter(|_| !self.hurried);
+        let told = patience(hooks, |hook| {
             let at_stop = hook.config().at_stop;
             match at_stop.phase {
                 Phase::Before => FAREWELL,
                 Phase::After => at_stop.within,
             }
-        }))
+        });
+        Some(kernel.max(served + told))
     }
 }
 

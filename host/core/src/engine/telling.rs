@@ -45,11 +45,11 @@ impl Engine {
     /// Tells the hooks that something changed.
     pub(super) fn tell(&mut self, news: &News, now: Instant) {
         let event = self.event(news, None, now);
-        // Those who were to know before it happened do.
+        // Those who were told before it happened know, unless they had to be told something else since.
         let known = self.leaving.is_some() && news.is_end();
         let wants = |hook: &&mut Hook| hook.wants(&news.subject, news.to);
         for hook in self.hooks.values_mut().filter(wants) {
-            if !(known && hook.hears_of_stop_before()) {
+            if !(known && hook.knows_end(&news.subject)) {
                 hook.push(event.clone(), now);
             }
         }
@@ -142,11 +142,19 @@ impl Engine {
             let concerned =
                 |hook: &&mut Hook| hook.hears_of_stop_before() && hook.wants(&news.subject, news.to);
             for hook in self.hooks.values_mut().filter(concerned) {
-                hook.push(event.clone(), now);
+                hook.push_end(event.clone(), now);
                 any = true;
             }
         }
+        self.hurry_hooks(now);
         any
+    }
+
+    /// Has everything that waits told now.
+    pub(super) fn hurry_hooks(&mut self, now: Instant) {
+        for hook in self.hooks.values_mut() {
+            hook.hurry(now);
+        }
     }
 
     /// Writes down what became of events.
@@ -158,6 +166,15 @@ impl Engine {
         }
         for (name, outcome) in outcomes {
             self.record("notify", name.as_str(), outcome.message, outcome.warning, now);
+        }
+    }
+
+    /// Writes down what the end leaves untold.
+    pub(super) fn record_untold(&mut self, now: Instant) {
+        let hooks = self.hooks.values().map(Hook::status);
+        for hook in hooks.filter(|hook| hook.queued > 0).collect::<Vec<_>>() {
+            let message = format!("standfast ends, events not told: {}", hook.queued);
+            self.record("notify", &hook.name, message, true, now);
         }
     }
 

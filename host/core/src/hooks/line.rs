@@ -20,6 +20,8 @@ pub(super) struct Line {
     /// The first event is being delivered; counts as failed at this instant.
     in_flight: Option<Instant>,
     attempts: u32,
+    /// The worker died during an attempt that did not count for it.
+    interrupted: bool,
     next: Option<Instant>,
     /// It lost an event to its bound, and has told nothing since.
     pub(super) overfull: bool,
@@ -35,9 +37,9 @@ impl Line {
         if self.queue.len() >= QUEUE_MAX {
             gone = self.queue.remove(usize::from(self.in_flight.is_some()));
             if self.in_flight.is_none() {
-                // Waiting and attempts were those of the event that went.
+                // Attempts were those of the event that went; the wait is the receiver's, who is not to be stormed.
                 self.attempts = 0;
-                self.next = Some(now);
+                self.interrupted = false;
             }
         }
         self.queue.push_back(event);
@@ -45,6 +47,13 @@ impl Line {
             self.next.get_or_insert(now);
         }
         gone
+    }
+
+    /// What waits for another attempt waits no longer.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if self.in_flight.is_none() {
+            self.next = Some(now);
+        }
     }
 
     /// The event to deliver now; it has until `limit`.
@@ -87,6 +96,17 @@ impl Line {
         None
     }
 
+    /// The worker died in the middle. That is not the event's fault, the first time.
+    pub(super) fn interrupted(&mut self, retry: u32, now: Instant) -> Option<Done> {
+        if std::mem::replace(&mut self.interrupted, true) {
+            return self.failed(retry, now);
+        }
+        self.in_flight = None;
+        self.attempts = self.attempts.saturating_sub(1);
+        self.next = Some(now);
+        None
+    }
+
     /// When the event in flight counts as failed.
     pub(super) fn limit(&self) -> Option<Instant> {
         self.in_flight
@@ -114,6 +134,7 @@ impl Line {
     fn advance(&mut self, now: Instant) -> Option<Done> {
         let event = self.queue.pop_front();
         self.in_flight = None;
+        self.interrupted = false;
         let attempts = std::mem::take(&mut self.attempts);
         self.next = (!self.queue.is_empty()).then_some(now);
         Some((event?, attempts))

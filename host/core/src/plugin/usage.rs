@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plugin::call::{Series, Usage, User, Value};
+use crate::plugin::call::{Measurement, Series, Usage, User, Value};
 use crate::status::{MetricStatus, UseStatus};
 
 /// All users that have something to show.
@@ -34,13 +34,18 @@ impl Record {
 }
 
 impl UsageBoard {
-    /// Takes in what a worker told. No user has more than `most` series: a new one replaces the one that was not told for
-    /// longest, for another version of a plugin may measure other things.
+    /// Takes in what a worker told, as far as it can be shown: JSON has only finite numbers, and one other would take
+    /// the whole answer to `status` with it. No user has more than `most` series: a new one replaces the one that was
+    /// not told for longest, for another version of a plugin may measure other things.
     pub fn add(&mut self, usage: Usage, most: u32) {
         let record = self.0.entry(usage.user).or_default();
         record.denied = record.denied.saturating_add(usage.denied);
         record.told += 1;
-        for new in usage.metrics {
+        let shown = |new: &Measurement| match new.value {
+            Value::Gauge(value) => value.is_finite(),
+            Value::Count(_) => true,
+        };
+        for new in usage.metrics.into_iter().filter(shown) {
             let told = record.told;
             if let Some(shown) = record.metrics.get_mut(&new.series) {
                 shown.told = told;

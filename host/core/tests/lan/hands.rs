@@ -73,6 +73,8 @@ pub(crate) struct Hands {
     pub(crate) worker_up: bool,
     pub(crate) loads_answered: bool,
     pub(crate) hooks_fail: bool,
+    /// This one never answers.
+    pub(crate) deaf_hook: Option<String>,
     pub(crate) script: Script,
     /// Scripts of the next lives, before `script` counts again.
     pub(crate) next_lives: VecDeque<Script>,
@@ -106,6 +108,7 @@ impl Hands {
             worker_up: true,
             loads_answered: true,
             hooks_fail: false,
+            deaf_hook: None,
             script: Script::default(),
             next_lives: VecDeque::new(),
             alive: None,
@@ -180,6 +183,7 @@ impl Hands {
                     },
                 )]
             }
+            Command::Notify(call) if self.deaf_hook.as_deref() == Some(call.notify.as_str()) => Vec::new(),
             Command::Notify(call) if self.worker_up => {
                 let (notify, id) = (call.notify, call.event.id);
                 let result = if self.hooks_fail {
