@@ -1,4 +1,5 @@
-//! Keys of `auth hmac`: read from their files into the configuration. No message shows a byte of one.
+//! Keys of `auth hmac` and passwords of mail servers: read from their files into the configuration. No message shows a
+//! byte of one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -108,10 +109,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Fault {
     let (code, mend) = if error.kind() == ErrorKind::PermissionDenied {
         (Code::Permission, "run as its owner, or as root")
     } else {
-        (
-            Code::Environment,
-            "put the key there, readable for its owner only",
-        )
+        (Code::Environment, "put it there, readable for its owner only")
     };
     Fault {
         code,

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use standfast_core::config::address::{HostPort, HttpPrefix};
-use standfast_core::config::auth::{Auth, AuthPass};
+use standfast_core::config::auth::{Auth, AuthPass, KeySource, Secret};
 use standfast_core::config::bounds::Bounds;
 use standfast_core::config::check::OnError;
 use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
 use standfast_core::config::grant::Grants;
+use standfast_core::config::mail::{MailGrant, MailLogin, MailTls};
 use standfast_core::config::notify::{AtStop, Phase};
 use standfast_core::config::reach::{NamePattern, PingTarget, ProcessGrant, ReadGrant};
 use standfast_core::config::router::Preempt;
@@ -43,6 +44,9 @@ check "every-word" {
         tcp "127.0.0.1:80" "[::1]:80"; tcp "DB.example.net:5432"
         udp "192.0.2.53:53"
         http "https://hooks.example.net" "http://[2001:db8::1]:8080/a/b"; http "http://a/" methods="GET HEAD"
+        mail "SMTP.example.net:587"; mail "127.0.0.1:25" tls="none"
+        mail "[2001:db8::25]:465" tls="implicit" user="lb01" password-file="/etc/standfast/mail.password"
+        mail "mx.example.net:587" tls="starttls" user="lb01" password-credential="mail"
         resolve "*.SVC.example.net" "db.example.net"
         ping "192.0.2.0/24" "192.0.2.1" "gw.example.net"
         read "/etc/standfast/maintenance"; read "/run/redis.pid" max="4KiB"
@@ -137,6 +141,15 @@ fn every_word_means_what_it_says() {
         host: host.into(),
         port,
     };
+    let mail = |at: &str, port, tls, source: Option<KeySource>| MailGrant {
+        server: host(at, port),
+        tls,
+        login: source.map(|source| MailLogin {
+            user: "lb01".into(),
+            source,
+            password: Secret::default(),
+        }),
+    };
     assert_eq!(
         check.grants,
         Grants {
@@ -164,6 +177,22 @@ fn every_word_means_what_it_says() {
                     path: "/".into(),
                     methods: vec!["GET".into(), "HEAD".into()],
                 },
+            ],
+            mail: vec![
+                mail("smtp.example.net", 587, MailTls::Starttls, None),
+                mail("127.0.0.1", 25, MailTls::None, None),
+                mail(
+                    "2001:db8::25",
+                    465,
+                    MailTls::Implicit,
+                    Some(KeySource::File("/etc/standfast/mail.password".into())),
+                ),
+                mail(
+                    "mx.example.net",
+                    587,
+                    MailTls::Starttls,
+                    Some(KeySource::Credential("mail".into())),
+                ),
             ],
             udp: vec![host("192.0.2.53", 53)],
             resolve: vec![

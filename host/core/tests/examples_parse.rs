@@ -87,6 +87,40 @@ fn every_kdl_block_of_the_papers_is_what_it_says() {
 }
 
 #[test]
+fn every_plugin_has_an_example_that_parses() {
+    const AROUND: &str = "node \"lb01\"\nvrrp \"VI_1\" { interface \"eth1\"; virtual-router-id 55; \
+                          virtual-address \"192.0.2.10/24\" }\n";
+    let folder = fs::read_dir(root().join("plugins")).expect("plugins/ is there");
+    let mut count = 0;
+    for plugin in folder.map(|entry| entry.expect("readable").path()) {
+        let name = plugin.file_name().expect("a name").to_string_lossy().into_owned();
+        if name.starts_with("test-") || !plugin.join("Cargo.toml").exists() {
+            continue;
+        }
+        let source = fs::read_to_string(plugin.join("src/lib.rs")).expect("readable");
+        let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+        let docs: String = lines
+            .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
+            .collect();
+        let blocks = blocks(&docs);
+        assert!(!blocks.is_empty(), "{name} has no example");
+        for Block { text, .. } in blocks {
+            let errors = Config::parse(&name, &format!("{AROUND}{text}")).err();
+            let lines: Vec<_> = errors.iter().flat_map(|errors| errors.lines()).collect();
+            assert!(lines.is_empty(), "{}", lines.join("\n"));
+            assert!(text.contains(&format!("plugin \"{name}\"")), "{name}: {text}");
+        }
+        let readme = fs::read_to_string(root().join("README.md")).expect("readable");
+        assert!(
+            readme.contains(&format!("\n| `{name}` |")),
+            "{name} is not in the README"
+        );
+        count += 1;
+    }
+    assert!(count >= 15, "only {count} plugins found");
+}
+
+#[test]
 fn every_word_of_a_router_is_in_the_readme() {
     let readme = fs::read_to_string(root().join("README.md")).expect("readable");
     let errors = Config::parse("f", "node a; vrrp V { colours #true }").expect_err("fails");

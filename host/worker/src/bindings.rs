@@ -9,6 +9,7 @@ wasmtime::component::bindgen!({
         "standfast:plugin/actions": async,
         "standfast:plugin/processes": async,
         "standfast:plugin/net": async,
+        "standfast:plugin/mail": async,
         "standfast:plugin/files": async,
     },
     exports: { default: async },

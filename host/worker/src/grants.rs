@@ -5,6 +5,7 @@ use std::path::Path;
 
 use standfast_core::config::address::HostPort;
 use standfast_core::config::grant::Grants;
+use standfast_core::config::mail::MailGrant;
 use standfast_core::config::reach::{PingTarget, ProcessGrant};
 
 use crate::addresses::{literal, only_spelled_out};
@@ -28,6 +29,8 @@ pub(crate) enum Want<'a> {
     },
     /// Send datagrams.
     Udp { host: &'a str, port: u16 },
+    /// Hand mail to a server.
+    Mail { host: &'a str, port: u16 },
     /// Ask for an echo.
     Ping(&'a str),
     /// Look a name up.
@@ -64,6 +67,7 @@ impl Want<'_> {
                     && !climbs(path)
                     && (grant.methods.is_empty() || grant.methods.iter().any(|granted| granted == method))
             }),
+            Self::Mail { host, port } => mail(grants, host, port).is_some(),
             Self::Ping(host) => grants.ping.iter().any(|target| may_ping(target, host)),
             Self::Resolve(name) => {
                 let mut hosts = grants.tcp.iter().chain(&grants.udp);
@@ -88,6 +92,7 @@ impl Want<'_> {
         match self {
             Self::Tcp { port, .. } => Want::Tcp { host, port },
             Self::Udp { port, .. } => Want::Udp { host, port },
+            Self::Mail { port, .. } => Want::Mail { host, port },
             Self::Ping(_) => Want::Ping(host),
             Self::Http {
                 tls,
@@ -123,6 +128,7 @@ impl Want<'_> {
                 path,
                 method,
             } => format!("http {method} {}", url(tls, host, port, path)),
+            Self::Mail { host, port } => format!("mail {}", authority(host, port)),
             Self::Ping(host) => format!("ping {host}"),
             Self::Resolve(name) => format!("resolve {name}"),
             Self::Read(path) => format!("read {path}"),
@@ -148,6 +154,7 @@ impl Want<'_> {
             } => {
                 format!("http {}", text::quoted(&url(tls, host, port, path)))
             }
+            Self::Mail { host, port } => format!("mail {}", text::quoted(&authority(host, port))),
             Self::Ping(host) => format!("ping {}", text::quoted(host)),
             Self::Resolve(name) => format!("resolve {}", text::quoted(name)),
             Self::Read(path) => format!("read {}", text::quoted(path)),
@@ -161,6 +168,12 @@ impl Want<'_> {
         };
         format!("grant {{ {inside} }}")
     }
+}
+
+/// The grant of this mail server.
+pub(crate) fn mail<'a>(grants: &'a Grants, host: &str, port: u16) -> Option<&'a MailGrant> {
+    let same = |grant: &&MailGrant| grant.server.port == port && same_host(&grant.server.host, host);
+    grants.mail.iter().find(same)
 }
 
 fn has(granted: &[HostPort], host: &str, port: u16) -> bool {

@@ -7,6 +7,7 @@
 //! | setting | default | meaning |
 //! | --- | --- | --- |
 //! | `url` | needed | `http://` or `https://` |
+//! | `format` | `"json"` | `"slack"`: the body is `{"text"}` with one line, as Slack, Mattermost and others take it |
 //!
 //! ```kdl
 //! notify "pager" {
@@ -37,9 +38,13 @@ impl Guest for Webhook {
         let missing =
             || Failure::Config("`url` is missing; write: url \"https://hooks.example.net/\"".into());
         let url = config::get("url").ok_or_else(missing)?;
+        let body = match config::get("format").as_deref() {
+            None | Some("json") => json(&event),
+            Some("slack") => slack(&event),
+            Some(_) => return Err(Failure::Config("`format` is \"json\" or \"slack\"".into())),
+        };
         let headers = [("content-type".into(), "application/json".into())];
-        let body = json(&event).into_bytes();
-        match http("POST", &url, &headers, &body, context::remaining_ms()) {
+        match http("POST", &url, &headers, body.as_bytes(), context::remaining_ms()) {
             Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
             Ok(answer) => Err(Failure::Unavailable(format!("{url}: status {}", answer.status))),
             Err(Error::Denied) => Err(Failure::Denied(format!("http {url}"))),
@@ -49,34 +54,55 @@ impl Guest for Webhook {
     }
 }
 
-fn json(event: &Event) -> String {
-    let attr = |wanted: &str| {
-        event
-            .attrs
-            .iter()
-            .find(|(key, _)| key == wanted)
-            .map(|(_, value)| value)
-    };
-    let at = UNIX_EPOCH + Duration::from_millis(event.at_ms);
-    let (kind, instance) = match &event.subject {
+/// An attribute of the event.
+fn attr<'a>(event: &'a Event, wanted: &str) -> Option<&'a String> {
+    let found = event.attrs.iter().find(|(key, _)| key == wanted);
+    found.map(|(_, value)| value)
+}
+
+/// What kind of thing changed, and its name.
+fn subject(event: &Event) -> (&'static str, Option<&String>) {
+    match &event.subject {
         Subject::Instance(name) => ("vrrp", Some(name)),
         Subject::Group(name) => ("group", Some(name)),
         Subject::Check(name) => ("check", Some(name)),
         Subject::Service(name) => ("service", Some(name)),
         Subject::Daemon => ("daemon", None),
-    };
+    }
+}
+
+/// One line for people. `&`, `<` and `>` would be Slack's own signs.
+fn slack(event: &Event) -> String {
+    let (kind, name) = subject(event);
+    let name = name.map_or_else(String::new, |name| format!(" {name}"));
+    let node = attr(event, "node").map_or_else(String::new, |node| format!("{node}: "));
+    let to = attr(event, "to").map_or(word(event.now), String::as_str);
+    let from = attr(event, "from").map_or(word(event.was), String::as_str);
+    let cause = attr(event, "cause").filter(|cause| !cause.is_empty());
+    let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+    let line = format!("{node}{kind}{name} {from} to {to}{cause}");
+    let line = line
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    serde_json::json!({ "text": line }).to_string()
+}
+
+fn json(event: &Event) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(event.at_ms);
+    let (kind, instance) = subject(event);
     serde_json::json!({
-        "node": attr("node"),
+        "node": attr(event, "node"),
         "kind": kind,
         "instance": instance,
         "was": word(event.was),
         "now": word(event.now),
-        "from": attr("from"),
-        "to": attr("to"),
+        "from": attr(event, "from"),
+        "to": attr(event, "to"),
         "priority": event.priority,
         "at": humantime::format_rfc3339_millis(at).to_string(),
         "id": event.id,
-        "cause": attr("cause"),
+        "cause": attr(event, "cause"),
     })
     .to_string()
 }

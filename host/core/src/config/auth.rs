@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use kdl::KdlValue;
+use serde::{Deserialize, Serialize};
 
 use crate::config::node::{Claims, Node};
 use crate::config::value::{self, Wrong, wrong};
@@ -44,8 +45,8 @@ pub struct HmacKey {
     pub secret: Secret,
 }
 
-/// Where a key is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a key or a password is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeySource {
     /// A file.
     File(PathBuf),
@@ -53,8 +54,8 @@ pub enum KeySource {
     Credential(String),
 }
 
-/// Bytes that are never printed.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// Bytes that are never printed. They leave the process on the channel to the worker only.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(pub Vec<u8>);
 
 impl std::fmt::Debug for Secret {

@@ -7,6 +7,7 @@ use kdl::KdlValue;
 use serde::{Deserialize, Serialize};
 
 use crate::config::address::{self, HostPort, HttpPrefix};
+use crate::config::mail::{self, MailGrant};
 use crate::config::node::{Node, words};
 use crate::config::reach::{self, NamePattern, PingTarget, ProcessGrant, ReadGrant};
 use crate::config::value::{self, Wrong, wrong};
@@ -25,6 +26,8 @@ pub struct Grants {
     pub udp: Vec<HostPort>,
     /// `http "https://hooks.example.net/" methods="GET"`: scheme, host and port equal, path begins with.
     pub http: Vec<HttpPrefix>,
+    /// `mail "smtp.example.net:587"`: servers to hand mail to.
+    pub mail: Vec<MailGrant>,
     /// `resolve "*.svc.example.net"`: names to look up, beside those in `tcp` and `udp`.
     pub resolve: Vec<NamePattern>,
     /// `ping "192.0.2.0/24"`.
@@ -53,6 +56,7 @@ impl Default for Grants {
             tcp: Vec::new(),
             udp: Vec::new(),
             http: Vec::new(),
+            mail: Vec::new(),
             resolve: Vec::new(),
             ping: Vec::new(),
             read: Vec::new(),
@@ -118,6 +122,7 @@ pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
     let tcp = list(block, "tcp", &[], address::host_port);
     let udp = list(block, "udp", &[], address::host_port);
     let http = http(block);
+    let mail = mail::mails(block);
     let resolve = list(block, "resolve", &[], reach::name_pattern);
     let ping = list(block, "ping", &[], reach::ping_target);
     let read = reach::reads(block);
@@ -132,6 +137,7 @@ pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
         tcp: tcp?,
         udp: udp?,
         http: http?,
+        mail: mail?,
         resolve: resolve?,
         ping: ping?,
         read: read?,
@@ -216,6 +222,7 @@ const MANY: &[&str] = &[
     "tcp",
     "udp",
     "http",
+    "mail",
     "resolve",
     "ping",
     "read",

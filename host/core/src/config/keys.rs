@@ -1,16 +1,18 @@
-//! The keys of `auth hmac`: the hands fetch their bytes, and what may be a key is decided here.
+//! The keys of `auth hmac` and the passwords of mail servers: the hands fetch their bytes, and what may be one is
+//! decided here.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::config::auth::{Auth, KeySource, Secret};
 use crate::config::file::Config;
+use crate::config::mail::MailGrant;
 
 impl Config {
-    /// Fills in every key; `fetch` reads what is kept at a source.
+    /// Fills in every key and password; `fetch` reads what is kept at a source.
     ///
     /// # Errors
-    /// One line for each key that cannot be used. It names the place, never the bytes.
+    /// One line for each that cannot be used. It names the place, never the bytes.
     pub fn load_keys(
         &mut self,
         mut fetch: impl FnMut(&KeySource) -> Result<Vec<u8>, String>,
@@ -26,6 +28,22 @@ impl Config {
                     Err(why) => faults.push(format!(
                         "vrrp {}: key {}, {}: {why}",
                         router.name, key.id, key.source
+                    )),
+                }
+            }
+        }
+        let checks = self.checks.values_mut();
+        let checks = checks.map(|check| (format!("check {}", check.name), &mut check.grants));
+        let hooks = self.notifies.values_mut();
+        let hooks = hooks.map(|hook| (format!("notify {}", hook.name), &mut hook.grants));
+        for (user, grants) in checks.chain(hooks) {
+            for MailGrant { server, login, .. } in &mut grants.mail {
+                let Some(login) = login else { continue };
+                match fetch(&login.source).and_then(|bytes| password(&bytes)) {
+                    Ok(password) => login.password = password,
+                    Err(why) => faults.push(format!(
+                        "{user}: password for {}:{}, {}: {why}",
+                        server.host, server.port, login.source
                     )),
                 }
             }
@@ -67,6 +85,20 @@ fn secret(bytes: &[u8]) -> Result<Secret, String> {
     ))
 }
 
+/// The first line of a text.
+fn password(bytes: &[u8]) -> Result<Secret, String> {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let clean = str::from_utf8(line).is_ok_and(|text| !text.chars().any(char::is_control));
+    if clean && (1..=PASSWORD_MAX).contains(&line.len()) {
+        return Ok(Secret(line.to_vec()));
+    }
+    Err(format!(
+        "a password is the first line, 1 to {PASSWORD_MAX} bytes of text; this one has {}",
+        line.len()
+    ))
+}
+
 fn hex(digits: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = digits.as_chunks::<2>() else {
         return None;
@@ -82,11 +114,13 @@ fn hex(digits: &[u8]) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// Less than what the hands read, so that none is cut.
+const PASSWORD_MAX: usize = 200;
 const BYTES: RangeInclusive<usize> = 32..=64;
 
 #[cfg(test)]
 mod tests {
-    use super::secret;
+    use super::{Secret, password, secret};
 
     #[test]
     fn bytes_and_hex_digits_make_a_key() {
@@ -115,7 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_the_first_line() {
+        assert_eq!(password(b"p w\r\nmore"), Ok(Secret(b"p w".to_vec())));
+        for odd in [&b""[..], b"\nx", b"a\0b", b"\xff", &[b'x'; 201]] {
+            assert!(password(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
     fn no_error_shows_a_key() {
+        assert!(!password(b"sEcReT\0").expect_err("odd").contains("sEcReT"));
         assert!(!secret(b"sEcReTiVe").expect_err("short").contains("sEcReTiVe"));
     }
 }

@@ -12,6 +12,7 @@ pub mod garp;
 pub mod grant;
 pub mod group;
 pub mod keys;
+pub mod mail;
 mod network;
 mod node;
 pub mod notify;

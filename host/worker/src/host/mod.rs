@@ -7,11 +7,13 @@ mod files;
 mod http;
 mod log;
 pub(crate) mod lookup;
+mod mail;
 mod metrics;
 mod net;
 mod ping;
 pub(crate) mod proc;
 mod processes;
+mod smtp;
 mod state;
 
 use crate::bindings::standfast::plugin::types;

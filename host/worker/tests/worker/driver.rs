@@ -55,13 +55,22 @@ pub(crate) fn wasm(plugin: &str) -> PathBuf {
     file
 }
 
-const PLUGINS: [&str; 10] = [
+const PLUGINS: [&str; 19] = [
     "process",
     "tcp",
-    "file-absent",
     "http",
+    "file-absent",
+    "file-value",
+    "dns",
+    "smtp",
+    "ping",
+    "redis",
+    "nginx-status",
+    "exec-action",
     "log",
     "webhook",
+    "action",
+    "email",
     "test-hostile",
     "test-reach",
     "test-version-one",
@@ -135,6 +144,18 @@ impl Worker {
         let mut command = Command::new(PROGRAM);
         command.args(["run", "--cache"]).arg(cache);
         Self::spawn(command)
+    }
+
+    /// With one plugin, and these authorities for TLS.
+    pub(crate) fn trusting(authority: &Path, plugin: &str) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["run", "--cache"])
+            .arg(folder().join("cache"))
+            .env("SSL_CERT_FILE", authority);
+        let mut worker = Self::spawn(command);
+        worker.load(plugin, &wasm(plugin)).unwrap();
+        worker
     }
 
     /// In whatever surroundings the command makes.
@@ -308,7 +329,7 @@ impl Worker {
     }
 
     /// What other waits passed over is looked at first.
-    fn until<T>(&mut self, wanted: impl Fn(&FromWorker) -> Option<T>) -> T {
+    pub(crate) fn until<T>(&mut self, wanted: impl Fn(&FromWorker) -> Option<T>) -> T {
         if let Some(index) = self.kept.iter().position(|message| wanted(message).is_some()) {
             return wanted(&self.kept.remove(index)).unwrap();
         }

@@ -7,11 +7,17 @@
 )]
 
 mod channel;
+mod checks;
+mod dialogues;
 mod driver;
 mod grants;
+mod hooks;
 mod keeping;
 mod limits;
 mod loading;
+mod mail;
+mod mailroom;
 mod plugins;
 mod reach;
 mod servers;
+mod talkers;

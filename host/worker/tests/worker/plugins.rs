@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use standfast_core::plugin::call::{CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::LogLevel;
 
-use crate::driver::{PROGRAM, Worker, check, folder, notify, settings, wasm};
+use crate::driver::{Worker, check, folder, notify, settings};
 use crate::servers::{closed, http, http_grant, https, silent, tcp_grant};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -147,13 +147,7 @@ fn http_fails_on_a_closed_port_and_on_a_server_that_speaks_no_tls() {
 #[test]
 fn http_trusts_the_certificates_of_the_host_and_asks_for_the_name_in_the_host_header() {
     let (address, authority) = https(OK, "www.example.net");
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(["run", "--cache"])
-        .arg(folder().join("cache"))
-        .env("SSL_CERT_FILE", authority);
-    let mut worker = Worker::spawn(command);
-    worker.load("http", &wasm("http")).unwrap();
+    let mut worker = Worker::trusting(&authority, "http");
     let mut call = web(address, &[("host", "www.example.net"), ("body", "all well")]);
     call.settings
         .insert("url".into(), vec![format!("https://{address}/health")]);
@@ -169,6 +163,42 @@ fn http_trusts_the_certificates_of_the_host_and_asks_for_the_name_in_the_host_he
         "{}",
         verdict.message
     );
+}
+
+#[test]
+fn http_sends_header_fields_and_expects_some() {
+    const PLAIN: &str =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nok";
+    let mut worker = Worker::serving(&["http"]);
+    let (server, requests) = http(PLAIN);
+    let verdict = worker.verdict(web(
+        server,
+        &[
+            ("header", "Accept: text/plain"),
+            ("header", "X-Probe:1"),
+            ("expect-header", "Content-Type: text/plain"),
+        ],
+    ));
+    assert_eq!(verdict.status, Status::Pass, "{}", verdict.message);
+    let (head, _) = requests.recv().unwrap();
+    assert!(
+        head.contains("accept: text/plain\r\n") && head.contains("x-probe: 1\r\n"),
+        "{head}"
+    );
+    let verdict = worker.verdict(web(
+        server,
+        &[("expect-header", "content-type: application/json")],
+    ));
+    assert_eq!(verdict.status, Status::Fail);
+    assert!(
+        verdict
+            .message
+            .ends_with("but no header content-type: application/json"),
+        "{}",
+        verdict.message
+    );
+    let error = worker.error(web(server, &[("header", "Accept")]));
+    assert_eq!(error.class, ErrorClass::Config);
 }
 
 #[test]

@@ -39,6 +39,19 @@ pub(crate) fn http(answer: &'static str) -> (SocketAddr, Receiver<(String, Strin
 
 /// The same over TLS, with a certificate for this name; also the file with the authority to trust.
 pub(crate) fn https(answer: &'static str, name: &str) -> (SocketAddr, PathBuf) {
+    let (config, file) = certified(name);
+    let (listener, address) = silent();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            serve(StreamOwned::new(connection, stream), answer, &channel().0);
+        }
+    });
+    (address, file)
+}
+
+/// TLS with a certificate for this name, and the file with the authority to trust.
+pub(crate) fn certified(name: &str) -> (Arc<ServerConfig>, PathBuf) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder().with_no_client_auth();
@@ -49,14 +62,7 @@ pub(crate) fn https(answer: &'static str, name: &str) -> (SocketAddr, PathBuf) {
     );
     let file = folder().join("authority.pem");
     fs::write(&file, made.cert.pem()).unwrap();
-    let (listener, address) = silent();
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            serve(StreamOwned::new(connection, stream), answer, &channel().0);
-        }
-    });
-    (address, file)
+    (config, file)
 }
 
 /// Sends back what it reads, piece by piece, in capitals.
