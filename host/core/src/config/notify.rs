@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::grant::{self, Grants, Settings};
 use crate::config::node::{Claims, Node};
+use crate::config::pin;
 use crate::config::router::RouterConfig;
 use crate::config::value;
 use crate::config::words::short;
@@ -42,7 +43,7 @@ pub(crate) fn parse(
         &["plugin", "on", "timeout", "retry", "config", "grant"],
         &[],
     );
-    let plugin = node.must("plugin", "plugin \"webhook\"", value::id);
+    let plugin = pin::plugin(node, "plugin \"webhook\"");
     let on = node.need("on", "on \"master\" \"backup\" \"fault\"");
     let states = on.and_then(states);
     let router = match on {
