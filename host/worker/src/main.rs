@@ -3,10 +3,10 @@
 //! | question | file |
 //! | --- | --- |
 //! | what the daemon and this program say to each other | `channel`, `serve` |
-//! | how a plugin file comes to serve | `load`, `cache`, `compile`, `native`, `catalog` |
+//! | how a plugin file comes to serve | `load`, `trusted`, `cache`, `compile`, `forkserver`, `native`, `catalog` |
 //! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
 //! | what a plugin may reach | `grants`, `subject`, `stdio`, `host/` |
-//! | what this program itself may do | `cage` |
+//! | what this program itself may do | `cage/` |
 
 mod bindings;
 mod cache;
@@ -17,6 +17,8 @@ mod channel;
 mod cli;
 mod compile;
 mod engine;
+mod fork;
+mod forkserver;
 mod grants;
 mod host;
 mod lane;
@@ -29,6 +31,7 @@ mod shared;
 mod stdio;
 mod subject;
 mod text;
+mod trusted;
 
 use std::process::ExitCode;
 
