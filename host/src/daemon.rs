@@ -142,7 +142,12 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         links,
         journal: Journal::new(),
         supervisor: Supervisor::new(service_sender),
-        worker: Worker::start(program, options.cache_dir.clone(), event_sender.clone()),
+        worker: Worker::start(
+            program,
+            options.cache_dir.clone(),
+            config.worker.clone(),
+            event_sender.clone(),
+        ),
         kinds: BTreeMap::new(),
         askers: BTreeMap::new(),
         keeper,
