@@ -34,6 +34,10 @@ fn act() {
         "unshare" => call(libc::SYS_unshare, 0),
         "bpf" => call(libc::SYS_bpf, 0),
         "io_uring" => call(libc::SYS_io_uring_setup, 0),
+        "compiler-limits" => {
+            let refused = Vec::<u8>::new().try_reserve_exact(3 << 30).is_err();
+            format!("{refused} {:?}", getrlimit(Resource::RLIMIT_CPU))
+        }
         "compiler-file" => format!("{:?}", fs::read("/etc/passwd").map(drop)),
         "compiler-socket" => call(libc::SYS_socket, libc::AF_INET.into()),
         "compiler-fork" => format!("{:?}", Command::new("/bin/true").status()),
@@ -135,6 +139,15 @@ fn rules_are_refused() -> bool {
         eprintln!("not tried: {said}");
     }
     without
+}
+
+#[test]
+fn a_compiler_has_30_s_and_no_more_memory_than_it_may() {
+    let (status, said) = child("compiler-limits");
+    assert!(
+        status.success() && said.contains("outcome: true Ok((30, 30))"),
+        "{status}: {said}"
+    );
 }
 
 #[test]

@@ -272,66 +272,6 @@ fn a_file_that_is_not_the_pinned_one_is_refused_with_both_hashes() {
 }
 
 #[test]
-fn a_component_that_is_a_burden_to_compile_is_refused_and_burdens_nobody() {
-    let mut worker = Worker::start();
-    worker.load_with(request(&wasm("test-version-one"))).unwrap();
-    let before = worker.resident();
-    let reason = worker.load_with(request(&file(&bomb()))).unwrap_err();
-    assert!(
-        reason.contains("compiling took more than") || reason.contains("the compiler gave up"),
-        "{reason}"
-    );
-    assert!(worker.resident() < before + 65_536, "the worker took part");
-    assert_eq!(says(&mut worker), "one");
-    // The next component is compiled as if nothing had been.
-    worker.load_with(request(&wasm("test-version-two"))).unwrap();
-    assert_eq!(says(&mut worker), "two");
-}
-
-/// A component of a few functions, each as large as the format allows.
-fn bomb() -> Vec<u8> {
-    let mut body = vec![0];
-    while body.len() < 7_600_000 {
-        // local.get 0, i32.const 3, i32.rem_s, drop
-        body.extend([0x20, 0, 0x41, 3, 0x6f, 0x1a]);
-    }
-    body.push(0x0b);
-    let functions = 4;
-    let mut module = b"\0asm\x01\0\0\0".to_vec();
-    section(&mut module, 1, &[1, 0x60, 1, 0x7f, 0]);
-    section(
-        &mut module,
-        3,
-        &[&[functions][..], &vec![0; functions.into()]].concat(),
-    );
-    let mut code = vec![functions];
-    for _ in 0..functions {
-        code.extend(leb(body.len()));
-        code.extend(&body);
-    }
-    section(&mut module, 10, &code);
-    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
-    section(&mut component, 1, &module);
-    component
-}
-
-fn section(into: &mut Vec<u8>, id: u8, content: &[u8]) {
-    into.push(id);
-    into.extend(leb(content.len()));
-    into.extend(content);
-}
-
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while number > 0x7f {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-    bytes
-}
-
-#[test]
 fn loads_do_not_hold_up_checks() {
     let mut worker = Worker::serving(&[]);
     worker.load("version", &wasm("test-version-one")).unwrap();
