@@ -105,6 +105,23 @@ fn the_worker_serves_where_address_space_is_too_small_for_its_pool() {
 }
 
 #[test]
+fn the_interpreter_serves_and_is_a_cache_entry_of_its_own() {
+    let cache = folder().join("cache");
+    let path = wasm("test-version-one");
+    for engine in ["native", "pulley"] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "--engine", engine, "--cache"]).arg(&cache);
+        let mut worker = Worker::spawn(command);
+        assert!(
+            !worker.load("test-version-one", &path).unwrap().cached,
+            "{engine}"
+        );
+        let verdict = worker.verdict(check("test-version-one", Duration::from_secs(20)));
+        assert_eq!(verdict.message, "one");
+    }
+}
+
+#[test]
 fn without_a_socket_the_worker_says_who_starts_it() {
     let worker = Command::new(PROGRAM).stdin(Stdio::null()).output().unwrap();
     assert_eq!(worker.status.code(), Some(1));
