@@ -133,7 +133,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let worker = Worker::start(
         program,
         options.cache_dir.clone(),
-        config.worker.clone(),
+        config.worker_needs(),
         event_sender.clone(),
     );
     let hands = Hands {

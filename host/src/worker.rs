@@ -1,6 +1,7 @@
 //! The brain's side of the worker: starts it, speaks to it, kills it when it falls silent, starts it again.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use standfast_core::config::worker::WorkerConfig;
+use standfast_core::config::worker::WorkerNeeds;
 use standfast_core::event::Event;
 use standfast_core::plugin::channel::{FRAME_MAX, FromWorker, LogLevel, ToWorker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +42,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
     messages: mpsc::Sender<ToWorker>,
-    config: watch::Sender<WorkerConfig>,
+    needs: watch::Sender<WorkerNeeds>,
 }
 
 /// How a worker is started.
@@ -49,7 +50,7 @@ pub(crate) struct Worker {
 struct Launch {
     program: PathBuf,
     cache: PathBuf,
-    config: watch::Receiver<WorkerConfig>,
+    needs: watch::Receiver<WorkerNeeds>,
 }
 
 impl Worker {
@@ -57,20 +58,20 @@ impl Worker {
     pub(crate) fn start(
         program: PathBuf,
         cache: PathBuf,
-        config: WorkerConfig,
+        needs: WorkerNeeds,
         events: mpsc::Sender<Event>,
     ) -> Self {
         let (messages, receiver) = mpsc::channel(QUEUE);
-        let (sender, config) = watch::channel(config);
+        let (sender, needs) = watch::channel(needs);
         let launch = Launch {
             program,
             cache,
-            config,
+            needs,
         };
         tokio::task::spawn_local(keep(launch, receiver, events));
         Self {
             messages,
-            config: sender,
+            needs: sender,
         }
     }
 
@@ -82,10 +83,10 @@ impl Worker {
     }
 
     /// Another worker takes over if this is not how the present one was started.
-    pub(crate) fn reconfigure(&self, config: &WorkerConfig) {
-        self.config.send_if_modified(|known| {
-            let changed = known != config;
-            known.clone_from(config);
+    pub(crate) fn reconfigure(&self, needs: WorkerNeeds) {
+        self.needs.send_if_modified(|known| {
+            let changed = *known != needs;
+            *known = needs;
             changed
         });
     }
@@ -100,7 +101,7 @@ async fn keep(mut launch: Launch, mut outgoing: mpsc::Receiver<ToWorker>, events
             Ok((mut child, stream)) => {
                 // What was meant for the last one is stale.
                 while outgoing.try_recv().is_ok() {}
-                let why = session(stream, &mut outgoing, &mut launch.config, &events).await;
+                let why = session(stream, &mut outgoing, &mut launch.needs, &events).await;
                 match end(&mut child).await {
                     Some(how) => format!("{why} ({how})"),
                     None => why,
@@ -124,13 +125,16 @@ impl Launch {
     fn spawn(&mut self) -> io::Result<(Child, UnixStream)> {
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
-        let config = self.config.borrow_and_update().clone();
-        let user = config.user.map(|user| ["--user".to_owned(), user]);
+        let needs = self.needs.borrow_and_update().clone();
+        let user = needs.config.user.map(|user| ["--user".to_owned(), user]);
+        let folders = needs.folders.iter();
         let child = Command::new(&self.program)
             .arg("run")
+            .args(folders.flat_map(|folder| [OsStr::new("--read"), folder.as_os_str()]))
+            .args(needs.executables.then_some("--executables"))
             .arg("--cache")
             .arg(&self.cache)
-            .args(["--engine", config.engine.word()])
+            .args(["--engine", needs.config.engine.word()])
             .args(user.into_iter().flatten())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .process_group(0)
@@ -144,7 +148,7 @@ impl Launch {
 async fn session(
     stream: UnixStream,
     outgoing: &mut mpsc::Receiver<ToWorker>,
-    config: &mut watch::Receiver<WorkerConfig>,
+    needs: &mut watch::Receiver<WorkerNeeds>,
     events: &mpsc::Sender<Event>,
 ) -> String {
     let (reader, mut writer) = stream.into_split();
@@ -180,7 +184,7 @@ async fn session(
                     Err(_) => break "it hangs: it does not read".to_owned(),
                 }
             },
-            Ok(()) = config.changed() => break "its configuration has changed".to_owned(),
+            Ok(()) = needs.changed() => break "the configuration wants it started in another way".to_owned(),
             _ = look.tick() => {
                 let now = Instant::now();
                 if overdue.values().any(|limit| *limit <= now) {

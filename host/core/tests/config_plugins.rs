@@ -64,5 +64,27 @@ fn the_worker_has_an_account_and_an_engine() {
     );
     fault("worker { engine \"winch\" }", &["\"winch\" is unknown"]);
     fault("worker { user \"../root\" }", &["is no account"]);
+    fault("worker { user root }", &["never run as root"]);
     fault("worker { uid 3 }", &["unknown word `uid`"]);
+}
+
+#[test]
+fn the_worker_is_told_which_folders_its_plugins_and_grants_lie_in() {
+    let config = parse(
+        "plugins \"/usr/lib/standfast/plugins\" \"/opt\"
+        check c { plugin tcp; grant { read \"/srv/a/b\" \"/srv/c\" \"/vmlinuz\"; processes comm=x pidfile=\"/var/run/x.pid\" } }
+        notify n { plugin log; on master; grant { preopen \"/data\" } }",
+    )
+    .expect("parses");
+    let needs = config.worker_needs();
+    let folders: Vec<_> = needs
+        .folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    assert_eq!(folders, ["/", "/data", "/opt", "/srv", "/usr", "/var"]);
+    assert!(!needs.executables);
+    let config =
+        parse("check c { plugin tcp; grant { processes exe=\"/usr/sbin/nginx\" } }").expect("parses");
+    assert!(config.worker_needs().executables);
 }

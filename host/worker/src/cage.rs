@@ -9,9 +9,9 @@ mod syscalls;
 
 use std::fmt::Display;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use caps::CapSet;
+use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, geteuid, sysconf};
@@ -38,7 +38,25 @@ const THREADS: u64 = 1024;
 
 /// First, while this process has one thread: another account, and no right that root has.
 pub(crate) fn give_up_rights(account: Option<&Account>) {
+    give_up_all_but(account, None);
+}
+
+/// The process that looks at what others execute: it keeps the right to see that, if it has it, and opens no file.
+/// Landlock would hide them from it.
+pub(crate) fn enter_looker(account: Option<&Account>) {
+    give_up_all_but(account, Some(Capability::CAP_SYS_PTRACE));
+    drop(syscalls::confine(Part::Looker));
+}
+
+fn give_up_all_but(account: Option<&Account>, kept: Option<Capability>) {
     let keep = |what: &str, error: &dyn Display| tell(&format!("{what}: {error}"));
+    let has = |right: &Capability| caps::has_cap(None, CapSet::Permitted, *right).unwrap_or(false);
+    let kept = CapsHashSet::from_iter(kept.filter(has));
+    if !kept.is_empty()
+        && let Err(error) = prctl::set_keepcaps(true)
+    {
+        keep("it will not see what others execute", &error);
+    }
     // While it is still allowed.
     for right in caps::runtime::thread_all_supported() {
         if let Err(error) = caps::drop(None, CapSet::Bounding, right) {
@@ -57,13 +75,15 @@ pub(crate) fn give_up_rights(account: Option<&Account>) {
             geteuid()
         )),
     }
-    for set in [
-        CapSet::Ambient,
-        CapSet::Inheritable,
-        CapSet::Effective,
-        CapSet::Permitted,
+    let nothing = CapsHashSet::new();
+    for (set, rights) in [
+        (CapSet::Ambient, &nothing),
+        (CapSet::Inheritable, &nothing),
+        (CapSet::Effective, &nothing),
+        (CapSet::Permitted, &kept),
+        (CapSet::Effective, &kept),
     ] {
-        if let Err(error) = caps::clear(None, set) {
+        if let Err(error) = caps::set(None, set, rights) {
             keep(&format!("{set:?} capabilities stay"), &error);
         }
     }
@@ -76,9 +96,9 @@ pub(crate) fn give_up_rights(account: Option<&Account>) {
     limit(Resource::RLIMIT_CORE, 0);
 }
 
-/// The worker, still with one thread. What is written lies in `own`; what is read, the account decides.
-pub(crate) fn close_files(own: Option<&Path>, started_as: Uid, engine: EngineKind) {
-    if let Err(reason) = files::restrict(files::Reach::Everything { own }) {
+/// The worker, still with one thread. What is written lies in `own`, what is read below `folders` or the system's.
+pub(crate) fn close_files(folders: &[PathBuf], own: Option<&Path>, started_as: Uid, engine: EngineKind) {
+    if let Err(reason) = files::restrict(files::Reach::Granted { folders, own }) {
         tell(&reason);
     }
     limit(Resource::RLIMIT_NOFILE, FILES);

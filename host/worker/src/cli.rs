@@ -33,6 +33,12 @@ pub(crate) struct Options {
     /// Folder for compiled plugins; created with mode 0700.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_CACHE)]
     pub(crate) cache: PathBuf,
+    /// Folder below which plugins and granted files lie; the system's own are read anyway. As often as needed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) read: Vec<PathBuf>,
+    /// Keep a process beside this one that may see what all others execute, for grants of `processes exe=`.
+    #[arg(long)]
+    pub(crate) executables: bool,
     /// Account to run as, when started by root [default: standfast if there is one, else nobody].
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
@@ -55,6 +61,8 @@ pub(crate) fn run() -> Result<(), String> {
     let usual = || {
         Verb::Run(Options {
             cache: DEFAULT_CACHE.into(),
+            read: Vec::new(),
+            executables: false,
             user: None,
             engine: EngineKind::default(),
         })

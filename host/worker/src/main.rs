@@ -7,6 +7,7 @@
 //! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
 //! | what a plugin may reach | `grants`, `addresses`, `stdio`, `wasi`, `host/` |
 //! | what outlives a call | `subject`, `memory`, `tally`, `names`, `desk` |
+//! | what other processes execute | `executables` |
 //! | what this program itself may do | `cage/` |
 
 mod addresses;
@@ -20,6 +21,7 @@ mod cli;
 mod compile;
 mod desk;
 mod engine;
+mod executables;
 mod fork;
 mod forkserver;
 mod grants;

@@ -1,8 +1,9 @@
 //! The serving worker: one thread reads and writes the channel, others run checks, hooks and loads.
 
+use std::env;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::thread;
@@ -24,6 +25,7 @@ use crate::channel::{self, ChannelError};
 use crate::cli::Options;
 use crate::compile::Compiler;
 use crate::engine::Machine;
+use crate::executables::{self, Executables};
 use crate::fork::threads_from_now_on;
 use crate::forkserver;
 use crate::lane::Lane;
@@ -47,11 +49,13 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let (trust, started_as) = (Trust::of_this_process(), geteuid());
     let account = Account::find(options.user.as_deref());
     let prepared = cache::prepare(&options.cache, account.as_ref());
+    let looker = options.executables.then(|| executables::start(account.as_ref()));
+    let executables = Executables::new(looker.transpose()?);
     cage::give_up_rights(account.as_ref());
     let compiler = Compiler::new(forkserver::start(options.engine)?);
     let channel = daemon()?;
     let own = prepared.is_ok().then_some(Path::new(HERE));
-    cage::close_files(own, started_as, options.engine);
+    cage::close_files(&readable(options), own, started_as, options.engine);
     threads_from_now_on();
     let machine = Arc::new(Machine::new(options.engine)?);
     cage::close_syscalls(machine.pooled);
@@ -67,7 +71,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         });
     let main = Builder::new_current_thread().enable_io().build().map_err(text)?;
     let (out, answers) = mpsc::channel(OUT_MAX);
-    let worker = Worker::start(machine, (cache, compiler, trust), out)?;
+    let shared = Shared::new(out.clone(), executables).map_err(text)?;
+    let worker = Worker::start(machine, shared, (cache, compiler, trust), out)?;
     let ended = main.block_on(async {
         let (from, to) = UnixStream::from_std(channel).map_err(text)?.into_split();
         tokio::select! {
@@ -83,6 +88,13 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             process::exit(1)
         }
     }
+}
+
+/// Where plugins and granted files lie, and certificates that the environment names.
+fn readable(options: &Options) -> Vec<PathBuf> {
+    let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(env::var_os);
+    let certificates = certificates.into_iter().flatten().map(PathBuf::from);
+    options.read.iter().cloned().chain(certificates).collect()
 }
 
 fn daemon() -> Result<StdStream, String> {
@@ -132,12 +144,13 @@ struct Worker {
 impl Worker {
     fn start(
         machine: Arc<Machine>,
+        shared: Shared,
         (cache, compiler, trust): (Cache, Compiler, Trust),
         out: mpsc::Sender<FromWorker>,
     ) -> Result<Self, String> {
         let caller = Caller {
             machine,
-            shared: Arc::new(Shared::new(out.clone()).map_err(text)?),
+            shared: Arc::new(shared),
         };
         let catalog = Arc::new(Catalog::default());
         let subjects = Arc::new(Subjects::new(out.clone()));

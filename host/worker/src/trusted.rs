@@ -167,7 +167,8 @@ fn kind(about: &FileStat) -> SFlag {
 fn failed(path: &Path, errno: Errno) -> String {
     let mend = if errno == Errno::EACCES {
         format!(
-            "; user {} must be able to read it and to enter its folders: chmod a+rX {}",
+            "; user {} must be able to read it and to enter its folders: chmod a+rX {}; and links must not lead \
+             to a folder of / that no grant and no `plugins` line names",
             geteuid(),
             path.display()
         )

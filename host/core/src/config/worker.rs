@@ -1,9 +1,13 @@
 //! The `worker` block: as whom plugins run, and what executes them.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use kdl::KdlValue;
+
 use crate::config::node::Node;
 use crate::config::value::{self, Wrong, wrong};
 use crate::config::words::short;
-use kdl::KdlValue;
 
 /// How the worker is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +16,17 @@ pub struct WorkerConfig {
     pub user: Option<String>,
     /// What executes plugins.
     pub engine: EngineKind,
+}
+
+/// What a worker for one configuration must be given at its start, for it can be given nothing later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerNeeds {
+    /// Account and engine.
+    pub config: WorkerConfig,
+    /// Folders below which plugins and granted files lie.
+    pub folders: BTreeSet<PathBuf>,
+    /// Whether a plugin may ask what other processes execute.
+    pub executables: bool,
 }
 
 /// `engine`: what executes plugins.
@@ -50,6 +65,12 @@ pub(crate) fn parse(node: Option<Node<'_>>) -> Option<WorkerConfig> {
 
 fn account(value: &KdlValue) -> Result<String, Wrong> {
     let name = value::text(value)?;
+    if name == "root" {
+        return wrong(
+            "plugins never run as root",
+            "write the name of an account that nothing else uses: `user \"standfast\"`",
+        );
+    }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.$".contains(&byte);
     if (1..=32).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(plain) {
         return Ok(name);

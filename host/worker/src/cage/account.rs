@@ -22,7 +22,8 @@ impl Account {
         let found = configured.and_then(Self::named);
         if let (Some(name), None) = (configured, &found) {
             eprintln!(
-                "standfast-worker: there is no account {name}; `worker {{ user }}` must name one of this host"
+                "standfast-worker: there is no account {name} other than root's; `worker {{ user }}` must name one of this \
+                 host: useradd --system --no-create-home --shell /usr/sbin/nologin {name}"
             );
         }
         found.or_else(|| USUAL.into_iter().find_map(Self::named))
@@ -30,7 +31,7 @@ impl Account {
 
     fn named(name: &str) -> Option<Self> {
         let user = User::from_name(name).ok()??;
-        Some(Self {
+        (!user.uid.is_root()).then_some(Self {
             name: user.name,
             uid: user.uid,
             gid: user.gid,

@@ -1,6 +1,6 @@
 //! Landlock: which files this process can still reach, whoever it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr,
@@ -10,11 +10,28 @@ use landlock::{
 /// What is asked of the kernel; older ones are asked for what they know.
 const KNOWN: ABI = ABI::V6;
 
+/// Processes, and whatever looking up a name and trusting a certificate may need: the C library loads parts of itself
+/// late, and its settings are links to elsewhere on some systems.
+const SYSTEM: [&str; 10] = [
+    "/proc",
+    "/run",
+    "/etc",
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix/store",
+    "/gnu/store",
+    "/var/lib/ca-certificates",
+];
+
 /// What stays within reach.
 pub(super) enum Reach<'a> {
-    /// Reading wherever the account may read, for grants come with each call; writing in this folder alone. No file is
-    /// executed, no TCP port taken, nobody outside signalled or spoken to by an abstract socket.
-    Everything {
+    /// Reading the system's folders and these, as far as the account may; writing in the cache alone. No file is
+    /// executed, no TCP port taken, nobody outside traced, signalled, or spoken to by an abstract socket.
+    Granted {
+        /// Below them lie plugins and granted files.
+        folders: &'a [PathBuf],
         /// The cache.
         own: Option<&'a Path>,
     },
@@ -38,8 +55,11 @@ fn rules(reach: Reach<'_>) -> Result<RulesetStatus, RulesetError> {
         .handle_access(AccessNet::from_all(KNOWN) & !BitFlags::from(connect(&reach)))?
         .scope(Scope::from_all(KNOWN))?
         .create()?;
-    if let Reach::Everything { own } = reach {
-        rules = add(rules, Path::new("/"), AccessFs::ReadFile | AccessFs::ReadDir)?;
+    if let Reach::Granted { folders, own } = reach {
+        let system = SYSTEM.iter().map(Path::new);
+        for folder in system.chain(folders.iter().map(PathBuf::as_path)) {
+            rules = add(rules, folder, AccessFs::ReadFile | AccessFs::ReadDir)?;
+        }
         if let Some(own) = own {
             let write = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
             rules = add(rules, own, write | AccessFs::ReadFile | AccessFs::ReadDir)?;
@@ -51,7 +71,7 @@ fn rules(reach: Reach<'_>) -> Result<RulesetStatus, RulesetError> {
 /// Which addresses are reached is the grants' to say; the compiler reaches none.
 fn connect(reach: &Reach<'_>) -> BitFlags<AccessNet> {
     match reach {
-        Reach::Everything { .. } => AccessNet::ConnectTcp.into(),
+        Reach::Granted { .. } => AccessNet::ConnectTcp.into(),
         Reach::Nothing => BitFlags::EMPTY,
     }
 }

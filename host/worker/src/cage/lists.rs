@@ -113,6 +113,13 @@ pub(super) const FILES: &[c_long] = &[
     libc::SYS_unlink,
 ];
 
+/// Where a link leads.
+pub(super) const LINKS: &[c_long] = &[
+    libc::SYS_readlinkat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_readlink,
+];
+
 /// Clients only: listening and taking connections are deadly, taking a TCP port is Landlock's to refuse.
 pub(super) const NETWORK: &[c_long] = &[
     libc::SYS_bind,

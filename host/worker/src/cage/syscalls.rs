@@ -21,6 +21,8 @@ pub(super) enum Part {
     Forkserver,
     /// Compiles: threads and memory.
     Compiler,
+    /// Reads what the links of /proc say.
+    Looker,
 }
 
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
@@ -43,6 +45,7 @@ fn allowed(part: Part) -> Result<SeccompFilter, BackendError> {
         Part::Worker => &[lists::EVERYONE, lists::THREADS, lists::FILES, lists::NETWORK],
         Part::Forkserver => &[lists::EVERYONE, lists::THREADS, lists::FILES, lists::FORKS],
         Part::Compiler => &[lists::EVERYONE, lists::THREADS, lists::FILES],
+        Part::Looker => &[lists::EVERYONE, lists::LINKS],
     };
     let mut rules: Rules = lists
         .iter()

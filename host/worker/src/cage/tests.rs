@@ -20,10 +20,12 @@ fn act() {
     if act.starts_with("compiler") {
         enter_forkserver();
         enter_compiler().unwrap();
+    } else if act.starts_with("looker") {
+        enter_looker(Account::find(None).as_ref());
     } else {
         let before = geteuid();
         give_up_rights(Account::find(None).as_ref());
-        close_files(None, before, EngineKind::Native);
+        close_files(&[PathBuf::from("/var")], None, before, EngineKind::Native);
         close_syscalls(false);
     }
     let outcome = match act.as_str() {
@@ -39,6 +41,9 @@ fn act() {
             format!("{refused} {:?}", getrlimit(Resource::RLIMIT_CPU))
         }
         "compiler-file" => format!("{:?}", fs::read("/etc/passwd").map(drop)),
+        "looker-file" => format!("{:?}", fs::read("/etc/passwd").map(drop)),
+        "looker-ptrace" => call(libc::SYS_ptrace, 0),
+        "looker-fork" => call(libc::SYS_clone, 0),
         "compiler-socket" => call(libc::SYS_socket, libc::AF_INET.into()),
         "compiler-fork" => format!("{:?}", Command::new("/bin/true").status()),
         "kill" => call(libc::SYS_kill, 1),
@@ -46,6 +51,8 @@ fn act() {
         "packet" => call(libc::SYS_socket, libc::AF_PACKET.into()),
         "netlink" => call(libc::SYS_socket, libc::AF_NETLINK.into()),
         "chmod" => call(libc::SYS_fchmod, 0),
+        "read-elsewhere" => format!("{:?}", fs::read_dir("/boot").map(drop)),
+        "read-granted" => format!("{:?}", fs::read_dir("/var/lib").map(drop)),
         "write" => format!(
             "{:?}",
             fs::write(std::env::temp_dir().join("standfast-cage"), "out")
@@ -95,6 +102,8 @@ fn what_a_plugin_host_never_does_ends_the_process() {
         "listen",
         "packet",
         "compiler-fork",
+        "looker-ptrace",
+        "looker-fork",
     ];
     for act in deadly {
         let (status, said) = child(act);
@@ -118,11 +127,16 @@ fn what_is_not_on_the_list_is_refused() {
 }
 
 #[test]
-fn nothing_is_written_outside_and_no_port_is_taken() {
+fn nothing_is_read_or_written_outside_and_no_port_is_taken() {
     if rules_are_refused() {
         return;
     }
-    for act in ["write", "port", "compiler-file"] {
+    let (status, said) = child("read-granted");
+    assert!(
+        status.success() && said.contains("outcome: Ok"),
+        "{status}: {said}"
+    );
+    for act in ["read-elsewhere", "write", "port", "compiler-file", "looker-file"] {
         let (status, said) = child(act);
         assert!(
             status.success() && said.contains("PermissionDenied"),

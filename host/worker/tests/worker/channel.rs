@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 use standfast_core::plugin::channel::FRAME_MAX;
 
-use crate::driver::{PROGRAM, Worker, check, folder, wasm};
+use crate::driver::{PROGRAM, Worker, check, folder, run, wasm};
 
 #[test]
 fn the_worker_ends_when_the_daemon_closes_the_channel() {
@@ -83,15 +83,8 @@ fn a_worker_that_root_starts_is_somebody_else() {
 fn the_worker_serves_where_address_space_is_too_small_for_its_pool() {
     let mut shell = Command::new("/bin/sh");
     shell
-        .args([
-            "-c",
-            "ulimit -v 8388608; exec \"$@\"",
-            "sh",
-            PROGRAM,
-            "run",
-            "--cache",
-        ])
-        .arg(folder().join("cache"));
+        .args(["-c", "ulimit -v 8388608; exec \"$@\"", "sh", PROGRAM])
+        .args(run(&folder().join("cache")));
     let mut worker = Worker::spawn(shell);
     worker
         .load("test-version-one", &wasm("test-version-one"))
@@ -110,7 +103,7 @@ fn the_interpreter_serves_and_is_a_cache_entry_of_its_own() {
     let path = wasm("test-version-one");
     for engine in ["native", "pulley"] {
         let mut command = Command::new(PROGRAM);
-        command.args(["run", "--engine", engine, "--cache"]).arg(&cache);
+        command.args(run(&cache)).args(["--engine", engine]);
         let mut worker = Worker::spawn(command);
         assert!(
             !worker.load("test-version-one", &path).unwrap().cached,

@@ -1,5 +1,6 @@
 //! Starts a worker and speaks with it as the daemon does.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -149,6 +150,12 @@ pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
     settings
 }
 
+/// The worker's words, as the daemon gives them where grants name files in the tests' room, and executables.
+pub(crate) fn run(cache: &Path) -> [OsString; 6] {
+    let [run, read, executables, keep] = ["run", "--read", "--executables", "--cache"].map(OsString::from);
+    [run, read, room().into(), executables, keep, cache.into()]
+}
+
 /// One worker process.
 pub(crate) struct Worker {
     pub(crate) channel: UnixStream,
@@ -164,7 +171,7 @@ impl Worker {
 
     pub(crate) fn with_cache(cache: &Path) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.args(["run", "--cache"]).arg(cache);
+        command.args(run(cache));
         Self::spawn(command)
     }
 

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use standfast_core::plugin::call::{CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::LogLevel;
 
-use crate::driver::{PROGRAM, Worker, check, folder, notify, settings, wasm};
+use crate::driver::{PROGRAM, Worker, check, folder, notify, run, settings, wasm};
 use crate::servers::{closed, http, http_grant, https, silent, tcp_grant};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -149,8 +149,7 @@ fn http_trusts_the_certificates_of_the_host_and_asks_for_the_name_in_the_host_he
     let (address, authority) = https(OK, "www.example.net");
     let mut command = Command::new(PROGRAM);
     command
-        .args(["run", "--cache"])
-        .arg(folder().join("cache"))
+        .args(run(&folder().join("cache")))
         .env("SSL_CERT_FILE", authority);
     let mut worker = Worker::spawn(command);
     worker.load("http", &wasm("http")).unwrap();
