@@ -9,6 +9,8 @@ use standfast_lab::pair::{BACKUP_FIRES, CLIENT_STALL, ELECTION, Pair, SLACK};
 use standfast_lab::wait::holds_for;
 use standfast_lab::world::BALANCERS;
 
+use crate::cage::{back, workers};
+
 const SECOND: Duration = Duration::from_secs(1);
 /// What the hostile plugin does, and the class of error it must be counted as.
 const HARM: [(&str, &str); 5] = [
@@ -115,22 +117,10 @@ pub(crate) fn hostile_plugins_fail_with_their_class_and_move_nothing() -> Result
 pub(crate) fn killed_worker_is_back_and_moves_nothing() -> Result<()> {
     let pair = Pair::of_examples("maintenance")?;
     let start = Instant::now();
-    let workers = pair.world.lb01.processes()?;
-    let worker = workers.iter().filter(|process| {
-        process
-            .argv
-            .first()
-            .is_some_and(|a| a.contains("standfast-worker"))
-    });
-    let mut killed = 0;
-    for process in worker {
-        pair.world.lb01.signal(process.pid, "KILL")?;
-        killed += 1;
+    for pid in workers(&pair.world.lb01)? {
+        pair.world.lb01.signal(pid, "KILL")?;
     }
-    ensure!(killed > 0, "no worker to kill: {workers:?}");
-    pair.one.wait_status("the worker back", 3 * SECOND, |status| {
-        status.0["worker"]["up"] == true && status.0["worker"]["restarts"].as_u64() == Some(1)
-    })?;
+    back(&pair, SECOND + SLACK)?;
     pair.one.wait_status("all checks good", ELECTION, |status| {
         status.0["checks"]
             .as_array()

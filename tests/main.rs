@@ -2,6 +2,7 @@
 
 mod announce;
 mod around;
+mod cage;
 mod checks;
 mod cli;
 mod election;
@@ -44,6 +45,11 @@ const TESTS: &[Test] = tests![
     checks::maintenance_file_moves_the_vip_and_a_second_one_moves_it_back,
     checks::hostile_plugins_fail_with_their_class_and_move_nothing,
     checks::killed_worker_is_back_and_moves_nothing,
+    cage::silent_worker_is_replaced_and_moves_nothing,
+    cage::worker_is_caged,
+    cage::interpreter_serves_where_nothing_may_become_code,
+    cage::plugin_that_others_can_change_is_refused,
+    cage::plugin_that_is_not_the_pinned_one_is_refused,
     hotload::replaced_plugin_answers_the_next_call,
     hotload::broken_plugin_changes_nothing_but_the_status,
     interop::v2_standfast_first,

@@ -130,7 +130,12 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let (appeared_sender, appeared) = mpsc::channel(EVENTS);
     let looks = plugin_files::start(event_sender.clone(), appeared_sender).map_err(runtime)?;
     let systemd = Systemd::start().map_err(runtime)?;
-    let worker = Worker::start(program, options.cache_dir.clone(), event_sender.clone());
+    let worker = Worker::start(
+        program,
+        options.cache_dir.clone(),
+        config.worker_needs(),
+        event_sender.clone(),
+    );
     let hands = Hands {
         sockets,
         frames,

@@ -1,6 +1,7 @@
 //! The brain's side of the worker: starts it, speaks to it, kills it when it falls silent, starts it again.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use standfast_core::config::worker::WorkerNeeds;
 use standfast_core::event::Event;
 use standfast_core::plugin::channel::{FRAME_MAX, FromWorker, LogLevel, ToWorker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::orphans::{signal_group, sweep_group};
@@ -24,7 +26,9 @@ use crate::orphans::{signal_group, sweep_group};
 /// Messages that may wait for the worker; more means that it has hung, and they are dropped.
 const QUEUE: usize = 1024;
 /// An answer that is later than its own limit by this much means that the worker has hung.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_millis(500);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a load may take (compiling Python takes ten seconds).
 const LOAD_LIMIT: Duration = Duration::from_secs(59);
 /// How long the worker may take to read a message.
@@ -36,39 +40,68 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// A way to speak to whichever worker runs.
 #[derive(Clone, Debug)]
-pub(crate) struct Worker(mpsc::Sender<ToWorker>);
+pub(crate) struct Worker {
+    messages: mpsc::Sender<ToWorker>,
+    needs: watch::Sender<WorkerNeeds>,
+}
+
+/// How a worker is started.
+#[derive(Debug)]
+struct Launch {
+    program: PathBuf,
+    cache: PathBuf,
+    needs: watch::Receiver<WorkerNeeds>,
+}
 
 impl Worker {
     /// Starts a worker and keeps one running until the runtime ends.
-    pub(crate) fn start(program: PathBuf, cache: PathBuf, events: mpsc::Sender<Event>) -> Self {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::task::spawn_local(keep(program, cache, receiver, events));
-        Self(sender)
+    pub(crate) fn start(
+        program: PathBuf,
+        cache: PathBuf,
+        needs: WorkerNeeds,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        let (messages, receiver) = mpsc::channel(QUEUE);
+        let (sender, needs) = watch::channel(needs);
+        let launch = Launch {
+            program,
+            cache,
+            needs,
+        };
+        tokio::task::spawn_local(keep(launch, receiver, events));
+        Self {
+            messages,
+            needs: sender,
+        }
     }
 
     /// Never waits. What a hung or dead worker cannot take is dropped: the engine's deadlines cover it.
     pub(crate) fn send(&self, message: ToWorker) {
-        if self.0.try_send(message).is_err() {
+        if self.messages.try_send(message).is_err() {
             tracing::debug!("the worker does not take messages");
         }
     }
+
+    /// Another worker takes over if this is not how the present one was started.
+    pub(crate) fn reconfigure(&self, needs: WorkerNeeds) {
+        self.needs.send_if_modified(|known| {
+            let changed = *known != needs;
+            *known = needs;
+            changed
+        });
+    }
 }
 
-async fn keep(
-    program: PathBuf,
-    cache: PathBuf,
-    mut outgoing: mpsc::Receiver<ToWorker>,
-    events: mpsc::Sender<Event>,
-) {
+async fn keep(mut launch: Launch, mut outgoing: mpsc::Receiver<ToWorker>, events: mpsc::Sender<Event>) {
     let mut backoff = Duration::ZERO;
     loop {
         let born = Instant::now();
-        let why = match spawn(&program, &cache) {
-            Err(error) => format!("{} cannot be started: {error}", program.display()),
+        let why = match launch.spawn() {
+            Err(error) => format!("{} cannot be started: {error}", launch.program.display()),
             Ok((mut child, stream)) => {
                 // What was meant for the last one is stale.
                 while outgoing.try_recv().is_ok() {}
-                let why = session(stream, &mut outgoing, &events).await;
+                let why = session(stream, &mut outgoing, &mut launch.needs, &events).await;
                 match end(&mut child).await {
                     Some(how) => format!("{why} ({how})"),
                     None => why,
@@ -88,24 +121,34 @@ async fn keep(
     }
 }
 
-fn spawn(program: &PathBuf, cache: &PathBuf) -> io::Result<(Child, UnixStream)> {
-    let (ours, theirs) = StdStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let child = Command::new(program)
-        .arg("run")
-        .arg("--cache")
-        .arg(cache)
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
-    Ok((child, UnixStream::from_std(ours)?))
+impl Launch {
+    fn spawn(&mut self) -> io::Result<(Child, UnixStream)> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let needs = self.needs.borrow_and_update().clone();
+        let user = needs.config.user.map(|user| ["--user".to_owned(), user]);
+        let folders = needs.folders.iter();
+        let child = Command::new(&self.program)
+            .arg("run")
+            .args(folders.flat_map(|folder| [OsStr::new("--read"), folder.as_os_str()]))
+            .args(needs.executables.then_some("--executables"))
+            .arg("--cache")
+            .arg(&self.cache)
+            .args(["--engine", needs.config.engine.word()])
+            .args(user.into_iter().flatten())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok((child, UnixStream::from_std(ours)?))
+    }
 }
 
 /// Speaks to one worker until it ends or must be ended; returns why.
 async fn session(
     stream: UnixStream,
     outgoing: &mut mpsc::Receiver<ToWorker>,
+    needs: &mut watch::Receiver<WorkerNeeds>,
     events: &mpsc::Sender<Event>,
 ) -> String {
     let (reader, mut writer) = stream.into_split();
@@ -113,7 +156,7 @@ async fn session(
     // Reading is a task of its own, so that half a frame survives the select below.
     let reading = tokio::task::spawn_local(read_frames(reader, frames));
     let mut overdue: BTreeMap<Key, Instant> = BTreeMap::new();
-    let mut look = interval(SILENCE / 2);
+    let mut look = interval(LOOK);
     let why = loop {
         tokio::select! {
             message = incoming.recv() => match message {
@@ -141,6 +184,7 @@ async fn session(
                     Err(_) => break "it hangs: it does not read".to_owned(),
                 }
             },
+            Ok(()) = needs.changed() => break "the configuration wants it started in another way".to_owned(),
             _ = look.tick() => {
                 let now = Instant::now();
                 if overdue.values().any(|limit| *limit <= now) {

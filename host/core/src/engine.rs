@@ -104,6 +104,8 @@ impl Engine {
         let empty = Config {
             node: config.node.clone(),
             plugin_dirs: Vec::new(),
+            pins: BTreeMap::new(),
+            worker: config.worker.clone(),
             services: BTreeMap::new(),
             checks: BTreeMap::new(),
             routers: BTreeMap::new(),

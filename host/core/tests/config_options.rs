@@ -16,11 +16,13 @@ use standfast_core::config::router::Preempt;
 use standfast_core::config::service::{RestartPolicy, ServiceKind};
 use standfast_core::config::topic::{About, State, Topic};
 use standfast_core::config::virtual_address::Scope;
+use standfast_core::config::worker::EngineKind;
 use standfast_core::ids::{Version, VrrpState};
 
 const ALL: &str = r##"
 node "lb01"
 plugins "/opt/plugins" "/etc/standfast/plugins"
+worker { user "plugins"; engine "pulley" }
 service "nginx" {
     kind "nginx"
     command "/usr/sbin/nginx" "-c" "/etc/nginx/nginx.conf"
@@ -31,7 +33,7 @@ service "nginx" {
 }
 service "app" { kind "process"; command "/usr/bin/app" }
 check "every-word" {
-    plugin "http"; interval "2s"; timeout "1s"; fast "300ms"; rise 4; fall 5; weight -20 min=-30 max=5; on-error "hold"
+    plugin "http" sha256="00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"; interval "2s"; timeout "1s"; fast "300ms"; rise 4; fall 5; weight -20 min=-30 max=5; on-error "hold"
     config {
         url "http://127.0.0.1/"
         hosts "a" "b"
@@ -104,6 +106,12 @@ fn every_word_means_what_it_says() {
         Config::parse("all", ALL).unwrap_or_else(|errors| panic!("{:?}", errors.lines().collect::<Vec<_>>()));
     assert_eq!(config.node.as_str(), "lb01");
     assert_eq!(config.plugin_dirs.len(), 2);
+    assert_eq!(
+        (config.worker.user.as_deref(), config.worker.engine),
+        (Some("plugins"), EngineKind::Pulley)
+    );
+    let pin = "00112233445566778899aabbccddeeff".repeat(2);
+    assert_eq!(config.pins, [("http".parse().expect("a name"), pin)].into());
 
     let nginx = &config.services[&"nginx".parse().expect("a name")];
     assert_eq!(nginx.kind, ServiceKind::Nginx);

@@ -370,3 +370,15 @@ fn touching_a_file_does_not_disturb_its_checks() {
         11
     );
 }
+
+#[test]
+fn a_load_names_the_file_that_the_configuration_pins() {
+    let mut config = node(100).with_check(check("c"));
+    config.pins.insert(id("c"), "ab".repeat(32));
+    let mut lan = Lan::new([config]);
+    let begun = lan.now;
+    lan.wait_master(0, secs(6));
+    let pinned =
+        |command: &Command| matches!(command, Command::Load(load) if load.pin == Some("ab".repeat(32)));
+    assert_eq!(lan.count(0, begun, pinned), 1);
+}

@@ -95,6 +95,7 @@ impl Daemon {
         self.hands.queue(Job::Keep(needed(&self.config)));
         self.hands.links.watch(self.config.interfaces());
         self.tell_links();
+        self.hands.worker.reconfigure(self.config.worker_needs());
         self.look_at_plugins(None);
         Ok("configuration reloaded".into())
     }

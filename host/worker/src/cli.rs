@@ -1,15 +1,16 @@
-//! The command line: `run` serves the daemon, `compile` is the short-lived helper.
+//! The command line: `run` serves the daemon.
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use standfast_core::config::worker::EngineKind;
 
-use crate::{compile, serve};
+use crate::serve;
 
 const EXAMPLES: &str = "Examples:
   standfast-worker                                    serve on standard input, cache in /var/cache/standfast
   standfast-worker run --cache /tmp/standfast-cache   the same with another cache
-  standfast-worker compile tcp.wasm tcp.cwasm         compile one component and exit
+  standfast-worker run --engine pulley                the same without memory that is made executable
 
 Standard input of `run` is a connected Unix stream socket to `standfast run`, which starts this program itself.";
 
@@ -23,29 +24,49 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Serve the daemon on standard input until it closes.
-    Run {
-        /// Folder for compiled plugins; created with mode 0700.
-        #[arg(long, value_name = "DIR", default_value = DEFAULT_CACHE)]
-        cache: PathBuf,
-    },
-    /// Compile a component under limits of time and memory.
-    Compile {
-        /// The component.
-        input: PathBuf,
-        /// Where machine code goes.
-        output: PathBuf,
-    },
+    Run(Options),
+}
+
+/// How to serve.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Folder for compiled plugins; created with mode 0700.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_CACHE)]
+    pub(crate) cache: PathBuf,
+    /// Folder below which plugins and granted files lie; the system's own are read anyway. As often as needed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) read: Vec<PathBuf>,
+    /// Keep a process beside this one that may see what all others execute, for grants of `processes exe=`.
+    #[arg(long)]
+    pub(crate) executables: bool,
+    /// Account to run as, when started by root [default: standfast if there is one, else nobody].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// What executes plugins: native or pulley.
+    #[arg(long, value_name = "KIND", default_value = "native", value_parser = engine)]
+    pub(crate) engine: EngineKind,
+}
+
+fn engine(word: &str) -> Result<EngineKind, String> {
+    [EngineKind::Native, EngineKind::Pulley]
+        .into_iter()
+        .find(|kind| kind.word() == word)
+        .ok_or_else(|| "known are native and pulley".into())
 }
 
 const DEFAULT_CACHE: &str = "/var/cache/standfast";
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Result<(), String> {
-    let verb = Arguments::parse().verb.unwrap_or_else(|| Verb::Run {
-        cache: DEFAULT_CACHE.into(),
-    });
-    match verb {
-        Verb::Run { cache } => serve::run(&cache),
-        Verb::Compile { input, output } => compile::child(&input, &output),
-    }
+    let usual = || {
+        Verb::Run(Options {
+            cache: DEFAULT_CACHE.into(),
+            read: Vec::new(),
+            executables: false,
+            user: None,
+            engine: EngineKind::default(),
+        })
+    };
+    let Verb::Run(options) = Arguments::parse().verb.unwrap_or_else(usual);
+    serve::run(&options)
 }

@@ -1,67 +1,94 @@
-//! Compiling, in a child of this program that lives for one file: a compiler's time and memory are not the worker's.
+//! Compiling, in a process that lives for one component: a compiler's time and memory are not the worker's.
 
-use std::fs;
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
 
-use crate::cache::{Cache, write_synced};
-use crate::{cage, engine, text};
+use crate::forkserver::{self, COMPILE_WALL, Ended};
+use crate::{cage, text};
 
-/// Longest wait for the child: it may have to share its CPU seconds.
-const WAIT_MAX: Duration = Duration::from_secs(45);
+/// Longest wait for an answer; later, the forkserver itself has hung.
+const WAIT_MAX: Duration = Duration::from_secs(5).saturating_add(COMPILE_WALL);
+/// Largest machine code that is taken.
+const CODE_MAX: u64 = 1 << 30;
 
-/// The child's side: `standfast-worker compile INPUT OUTPUT`.
-pub(crate) fn child(input: &Path, output: &Path) -> Result<(), String> {
-    cage::enter_compiler()?;
-    let component = fs::read(input).map_err(|error| format!("{}: {error}", input.display()))?;
-    let engine = engine::compiler().map_err(|error| format!("cannot set up wasmtime: {error:#}"))?;
-    let code = engine
-        .precompile_component(&component)
-        .map_err(|error| format!("{error:#}"))?;
-    write_synced(output, &code).map_err(|error| format!("{}: {error}", output.display()))
-}
+/// The way to the forkserver.
+#[derive(Clone)]
+pub(crate) struct Compiler(Arc<Mutex<UnixStream>>);
 
-/// The worker's side: machine code for a component, or why there is none.
-pub(crate) async fn compile(cache: &Cache, digest: &str, component: &[u8]) -> Result<Vec<u8>, String> {
-    let input = cache.unfinished(&format!("{digest}.wasm"));
-    let output = cache.unfinished(&format!("{digest}.cwasm"));
-    let result = run(&input, &output, component).await;
-    drop(fs::remove_file(&input));
-    drop(fs::remove_file(&output));
-    result
-}
-
-async fn run(input: &Path, output: &Path, component: &[u8]) -> Result<Vec<u8>, String> {
-    write_synced(input, component).map_err(|error| format!("{}: {error}", input.display()))?;
-    let mut child = Command::new("/proc/self/exe");
-    child.arg("compile").arg(input).arg(output).env_clear();
-    child
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let ended = timeout(WAIT_MAX, child.output()).await;
-    let ended = ended.map_err(|_| format!("compiling took more than {WAIT_MAX:?}"))?;
-    let ended = ended.map_err(|error| format!("cannot start the compile helper: {error}"))?;
-    if !ended.status.success() {
-        return Err(complaint(ended.status, &String::from_utf8_lossy(&ended.stderr)));
+impl Compiler {
+    /// By way of this socket.
+    pub(crate) fn new(control: UnixStream) -> Self {
+        Self(Arc::new(Mutex::new(control)))
     }
-    fs::read(output).map_err(|error| format!("{}: {error}", output.display()))
-}
 
-fn complaint(status: ExitStatus, stderr: &str) -> String {
-    let limited = [Signal::SIGXCPU as i32, Signal::SIGKILL as i32];
-    match status.signal() {
-        Some(signal) if limited.contains(&signal) => {
-            format!("compiling took more than {} s of CPU", cage::COMPILE_SECONDS)
+    /// Machine code for a component, or why there is none.
+    pub(crate) async fn compile(&self, component: Vec<u8>) -> Result<Vec<u8>, String> {
+        let control = Arc::clone(&self.0);
+        let compiling = spawn_blocking(move || {
+            let mut control = control.lock().unwrap_or_else(PoisonError::into_inner);
+            exchange(&mut control, component)
+        });
+        let (answer, ended) = compiling
+            .await
+            .map_err(|panic| format!("the compiler cannot be asked: {panic}"))?
+            .unwrap_or_else(|error| forkserver_lost(&error));
+        match ended {
+            Ended::Code(0) => Ok(answer),
+            Ended::Code(1) if !answer.is_empty() => Err(text::line(&String::from_utf8_lossy(&answer))),
+            Ended::Code(code) => Err(format!("the compiler ended with exit code {code}")),
+            Ended::Signal(signal) => Err(died(signal)),
+            Ended::Late => Err(format!("compiling took more than {} s", COMPILE_WALL.as_secs())),
         }
-        Some(_) => format!("the compile helper died, {status}: {}", text::line(stderr)),
-        None => text::line(stderr.trim_start_matches("standfast-worker: ")),
     }
+}
+
+fn exchange(control: &mut UnixStream, component: Vec<u8>) -> std::io::Result<(Vec<u8>, Ended)> {
+    control.set_read_timeout(Some(WAIT_MAX))?;
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_read_timeout(Some(WAIT_MAX))?;
+    ours.set_write_timeout(Some(WAIT_MAX))?;
+    forkserver::send(control, &theirs)?;
+    drop(theirs);
+    let mut answer = Vec::new();
+    // A compiler that dies on the way says so by its end, below.
+    let sent = (&ours)
+        .write_all(&component)
+        .and_then(|()| ours.shutdown(Shutdown::Write));
+    let heard = sent.and_then(|()| (&ours).take(CODE_MAX).read_to_end(&mut answer));
+    let ended = Ended::read(control)?;
+    match (heard, ended) {
+        (Err(error), Ended::Code(0)) => Err(error),
+        _ => Ok((answer, ended)),
+    }
+}
+
+/// Nothing can be compiled any more: the next worker can.
+fn forkserver_lost(error: &std::io::Error) -> ! {
+    eprintln!("standfast-worker: the compiler's process has ended or hangs ({error}); starting anew");
+    process::exit(1)
+}
+
+fn died(signal: i32) -> String {
+    let [cpu, memory] = [Signal::SIGXCPU, Signal::SIGABRT].map(|signal| signal as i32);
+    if signal == cpu || signal == Signal::SIGKILL as i32 {
+        return format!("compiling took more than {} s of CPU", cage::COMPILE_SECONDS);
+    }
+    if signal == memory {
+        let most = text::size(cage::compile_space(threads()));
+        return format!("the compiler gave up: it may have needed more than {most} of memory");
+    }
+    format!("the compiler died of signal {signal}")
+}
+
+/// Threads that a compiler uses.
+pub(crate) fn threads() -> u64 {
+    thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use standfast_core::config::worker::EngineKind;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -14,6 +15,12 @@ use crate::session::Session;
 
 /// Calls that can run at the same time; every one has a slot of the pool.
 pub(crate) const SLOTS: u32 = 64;
+/// The interpreter's code, for this machine's byte order.
+const PULLEY: &str = if cfg!(target_endian = "little") {
+    "pulley64"
+} else {
+    "pulley64be"
+};
 /// How often a spinning plugin is interrupted.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -21,23 +28,29 @@ const TICK: Duration = Duration::from_millis(1);
 pub(crate) struct Machine {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<Session>,
+    /// Whether instances have a place of their own from the start.
+    pub(crate) pooled: bool,
     ticker: Arc<Ticker>,
 }
 
 impl Machine {
     /// Reserves the pool, or goes on without it where address space is limited.
-    pub(crate) fn new() -> Result<Self, String> {
-        let engine = Engine::new(&pooled()).or_else(|error| {
-            eprintln!("standfast-worker: no instance pool, calls will be slower: {error}");
-            compiler()
-        });
-        let engine = engine.map_err(|error| format!("cannot set up wasmtime: {error:#}"))?;
+    pub(crate) fn new(kind: EngineKind) -> Result<Self, String> {
+        let failed = |error: wasmtime::Error| format!("cannot set up wasmtime: {error:#}");
+        let (engine, pooled) = match pooled(kind).and_then(|config| Engine::new(&config)) {
+            Ok(engine) => (engine, true),
+            Err(error) => {
+                eprintln!("standfast-worker: no instance pool, calls will be slower: {error}");
+                (compiler(kind).map_err(failed)?, false)
+            }
+        };
         let linker = link(&engine).map_err(|error| format!("cannot link the plugin interface: {error:#}"))?;
         let ticker =
             Ticker::start(engine.weak()).map_err(|error| format!("cannot start a thread: {error}"))?;
         Ok(Self {
             engine,
             linker,
+            pooled,
             ticker,
         })
     }
@@ -50,12 +63,18 @@ impl Machine {
 }
 
 /// An engine that compiles for the worker's: same tunables, so the compatibility hash is the same, but no pool.
-pub(crate) fn compiler() -> wasmtime::Result<Engine> {
-    Engine::new(&tunables())
+pub(crate) fn compiler(kind: EngineKind) -> wasmtime::Result<Engine> {
+    Engine::new(&tunables(kind)?)
 }
 
-fn tunables() -> Config {
+fn tunables(kind: EngineKind) -> wasmtime::Result<Config> {
     let mut config = Config::new();
+    match kind {
+        EngineKind::Native => {}
+        EngineKind::Pulley => {
+            config.target(PULLEY)?;
+        }
+    }
     config
         .epoch_interruption(true)
         .concurrency_support(false)
@@ -65,10 +84,10 @@ fn tunables() -> Config {
         .memory_reservation_for_growth(0)
         .memory_guard_size(32 << 20)
         .generate_address_map(false);
-    config
+    Ok(config)
 }
 
-fn pooled() -> Config {
+fn pooled(kind: EngineKind) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(SLOTS)
         .total_memories(SLOTS * 2)
@@ -79,9 +98,9 @@ fn pooled() -> Config {
         .max_memory_size(MEMORY_MAX)
         .linear_memory_keep_resident(64 << 10)
         .table_keep_resident(16 << 10);
-    let mut config = tunables();
+    let mut config = tunables(kind)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    config
+    Ok(config)
 }
 
 /// Offers everything to everyone: what is granted is decided at the call.

@@ -1,13 +1,10 @@
 //! How a plugin file comes to serve: read, hash, compile outside, link, try, swap. Until then the old one serves.
 
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass};
@@ -18,14 +15,15 @@ use crate::bindings::exports::standfast::plugin::{check, lifecycle, notify};
 use crate::cache::{Cache, Entry};
 use crate::call::Caller;
 use crate::catalog::{Catalog, Loaded};
-use crate::compile::compile;
+use crate::compile::Compiler;
 use crate::native;
 use crate::scope::Facts;
 use crate::subject::{Kind, Subjects};
 use crate::text;
+use crate::trusted::Trust;
 
 /// Largest component file.
-const FILE_MAX: u64 = 32 << 20;
+pub(crate) const FILE_MAX: u64 = 32 << 20;
 /// Time to make a first instance of a file that is not called on trial.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,6 +33,8 @@ pub(crate) struct Loader {
     pub(crate) cache: Cache,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) subjects: Arc<Subjects>,
+    pub(crate) trust: Trust,
+    pub(crate) compiler: Compiler,
 }
 
 impl Loader {
@@ -59,8 +59,9 @@ impl Loader {
     }
 
     async fn fresh(&self, request: &LoadPlugin) -> Result<(String, u64, bool), String> {
-        let bytes = read(&request.path)?;
+        let bytes = self.read(&request.path)?;
         let digest = hex(&Sha256::digest(&bytes));
+        matches_pin(request, &digest)?;
         let size = bytes.len() as u64;
         let serving = self.catalog.get(&request.plugin);
         if serving.as_ref().is_some_and(|serving| serving.digest == digest) {
@@ -68,7 +69,7 @@ impl Loader {
         }
         let (component, cached) = match self.cached(&digest) {
             Some((component, _)) => (component, true),
-            None => (self.compiled(&digest, &bytes).await?, false),
+            None => (self.compiled(&digest, bytes).await?, false),
         };
         let loaded = self.link(&component, digest.clone())?;
         if let Some(serving) = serving {
@@ -82,6 +83,7 @@ impl Loader {
     /// What served before a restart of the worker, if nothing does.
     async fn fallback(&self, request: &LoadPlugin) -> Option<(String, u64)> {
         let digest = request.fallback.clone()?;
+        matches_pin(request, &digest).ok()?;
         if self.catalog.get(&request.plugin).is_some() {
             return None;
         }
@@ -90,6 +92,26 @@ impl Loader {
         self.try_out(request, &loaded).await.ok()?;
         self.catalog.swap(request.plugin.clone(), loaded);
         Some((digest, size))
+    }
+
+    /// Opened once and read whole.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        let file = self.trust.open(path)?;
+        file.take(FILE_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        if bytes.len() as u64 > FILE_MAX {
+            return Err(format!("{}: over {} MiB", path.display(), FILE_MAX >> 20));
+        }
+        match bytes.get(..8) {
+            Some(b"\0asm\x0d\0\x01\0") => Ok(bytes),
+            Some(b"\0asm\x01\0\0\0") => Err(format!(
+                "{}: a core module, not a component; build for wasm32-wasip2",
+                path.display()
+            )),
+            Some(_) | None => Err(format!("{}: not a WebAssembly component", path.display())),
+        }
     }
 
     fn cached(&self, digest: &str) -> Option<(Component, u64)> {
@@ -104,9 +126,10 @@ impl Loader {
         }
     }
 
-    async fn compiled(&self, digest: &str, bytes: &[u8]) -> Result<Component, String> {
-        let code = compile(&self.cache, digest, bytes).await?;
-        self.native(&self.cache.put(digest, bytes.len() as u64, &code))
+    async fn compiled(&self, digest: &str, component: Vec<u8>) -> Result<Component, String> {
+        let size = component.len() as u64;
+        let code = self.compiler.compile(component).await?;
+        self.native(&self.cache.put(digest, size, &code))
     }
 
     fn native(&self, entry: &Entry) -> Result<Component, String> {
@@ -204,30 +227,14 @@ fn keeps_its_exports(serving: &Loaded, loaded: &Loaded) -> Result<(), String> {
     ))
 }
 
-/// Opened once, without waiting for the writer of a pipe, and read whole.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-        .map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(format!("{}: not a regular file", path.display()));
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(format!("{}: over {} MiB", path.display(), FILE_MAX >> 20));
-    }
-    match bytes.get(..8) {
-        Some(b"\0asm\x0d\0\x01\0") => Ok(bytes),
-        Some(b"\0asm\x01\0\0\0") => Err(format!(
-            "{}: a core module, not a component; build for wasm32-wasip2",
-            path.display()
+/// A file that the configuration names by its digest must be that very one.
+fn matches_pin(request: &LoadPlugin, digest: &str) -> Result<(), String> {
+    match &request.pin {
+        Some(pin) if pin != digest => Err(format!(
+            "{} has sha256 {digest}, but the configuration pins {pin}; put that file back, or pin this one",
+            request.path.display()
         )),
-        Some(_) | None => Err(format!("{}: not a WebAssembly component", path.display())),
+        Some(_) | None => Ok(()),
     }
 }
 

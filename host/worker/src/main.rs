@@ -3,11 +3,12 @@
 //! | question | file |
 //! | --- | --- |
 //! | what the daemon and this program say to each other | `channel`, `serve` |
-//! | how a plugin file comes to serve | `load`, `cache`, `compile`, `native`, `catalog` |
+//! | how a plugin file comes to serve | `load`, `trusted`, `cache`, `compile`, `forkserver`, `native`, `catalog` |
 //! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
 //! | what a plugin may reach | `grants`, `addresses`, `stdio`, `wasi`, `host/` |
 //! | what outlives a call | `subject`, `memory`, `tally`, `names`, `desk` |
-//! | what this program itself may do | `cage` |
+//! | what other processes execute | `executables` |
+//! | what this program itself may do | `cage/` |
 
 mod addresses;
 mod bindings;
@@ -20,6 +21,9 @@ mod cli;
 mod compile;
 mod desk;
 mod engine;
+mod executables;
+mod fork;
+mod forkserver;
 mod grants;
 mod host;
 mod lane;
@@ -35,6 +39,7 @@ mod stdio;
 mod subject;
 mod tally;
 mod text;
+mod trusted;
 mod wasi;
 
 use std::process::ExitCode;

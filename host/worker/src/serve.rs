@@ -1,7 +1,6 @@
 //! The serving worker: one thread reads and writes the channel, others run checks, hooks and loads.
 
 use std::env;
-use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use nix::unistd::mkdtemp;
+use nix::unistd::geteuid;
 use standfast_core::plugin::call::{CheckCall, NotifyCall};
 use standfast_core::plugin::channel::{FromWorker, LoadPlugin, ToWorker};
 use tokio::net::UnixStream;
@@ -18,16 +17,22 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use crate::cache::Cache;
-use crate::cage;
+use crate::cache::{self, Cache, HERE};
+use crate::cage::{self, Account};
 use crate::call::{Caller, missing};
 use crate::catalog::Catalog;
 use crate::channel::{self, ChannelError};
+use crate::cli::Options;
+use crate::compile::Compiler;
 use crate::engine::Machine;
+use crate::executables::{self, Executables};
+use crate::fork::threads_from_now_on;
+use crate::forkserver;
 use crate::lane::Lane;
 use crate::load::Loader;
 use crate::shared::Shared;
 use crate::subject::{Kind, Subjects};
+use crate::trusted::Trust;
 
 /// Checks that run at the same time. With hooks and trial calls this fits the pool (`engine::SLOTS`).
 const CHECKS_MAX: usize = 48;
@@ -39,14 +44,35 @@ const OUT_MAX: usize = 1024;
 const LOADS_MAX: usize = 256;
 
 /// Serves until the daemon closes the channel, and ends the process then: whatever still runs is of no use.
-pub(crate) fn run(cache: &Path) -> Result<(), String> {
-    cage::enter()?;
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    drop(daemon()?);
+    let (trust, started_as) = (Trust::of_this_process(), geteuid());
+    let account = Account::find(options.user.as_deref());
+    let prepared = cache::prepare(&options.cache, account.as_ref());
+    let looker = options.executables.then(|| executables::start(account.as_ref()));
+    let executables = Executables::new(looker.transpose()?);
+    cage::give_up_rights(account.as_ref());
+    let compiler = Compiler::new(forkserver::start(options.engine)?);
     let channel = daemon()?;
-    let machine = Arc::new(Machine::new()?);
-    let (cache, private) = open(cache, &machine)?;
+    let own = prepared.is_ok().then_some(Path::new(HERE));
+    cage::close_files(&readable(options), own, started_as, options.engine);
+    threads_from_now_on();
+    let machine = Arc::new(Machine::new(options.engine)?);
+    cage::close_syscalls(machine.pooled);
+    let cache = prepared
+        .and_then(|()| Cache::here(&machine.engine))
+        .unwrap_or_else(|error| {
+            // Checks run all the same.
+            eprintln!(
+                "standfast-worker: nothing compiled is kept: {}: {error}",
+                options.cache.display()
+            );
+            Cache::none()
+        });
     let main = Builder::new_current_thread().enable_io().build().map_err(text)?;
     let (out, answers) = mpsc::channel(OUT_MAX);
-    let worker = Worker::start(machine, cache, out)?;
+    let shared = Shared::new(out.clone(), executables).map_err(text)?;
+    let worker = Worker::start(machine, shared, (cache, compiler, trust), out)?;
     let ended = main.block_on(async {
         let (from, to) = UnixStream::from_std(channel).map_err(text)?.into_split();
         tokio::select! {
@@ -55,9 +81,6 @@ pub(crate) fn run(cache: &Path) -> Result<(), String> {
         }
         .map_err(text)
     });
-    if let Some(folder) = private {
-        drop(fs::remove_dir_all(folder));
-    }
     match ended {
         Ok(()) => process::exit(0),
         Err(reason) => {
@@ -65,6 +88,13 @@ pub(crate) fn run(cache: &Path) -> Result<(), String> {
             process::exit(1)
         }
     }
+}
+
+/// Where plugins and granted files lie, and certificates that the environment names.
+fn readable(options: &Options) -> Vec<PathBuf> {
+    let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(env::var_os);
+    let certificates = certificates.into_iter().flatten().map(PathBuf::from);
+    options.read.iter().cloned().chain(certificates).collect()
 }
 
 fn daemon() -> Result<StdStream, String> {
@@ -78,22 +108,6 @@ fn daemon() -> Result<StdStream, String> {
         format!("standard input is not a Unix stream socket ({error}): `standfast run` starts this program")
     })?;
     Ok(channel)
-}
-
-/// A cache that cannot be used must not keep checks from running: a folder for this process alone does as well.
-fn open(folder: &Path, machine: &Machine) -> Result<(Cache, Option<PathBuf>), String> {
-    let error = match Cache::open(folder, &machine.engine) {
-        Ok(cache) => return Ok((cache, None)),
-        Err(error) => error,
-    };
-    eprintln!(
-        "standfast-worker: nothing compiled will be kept: {}: {error}",
-        folder.display()
-    );
-    let private = mkdtemp(&env::temp_dir().join("standfast-worker-XXXXXX")).map_err(text)?;
-    let cache = Cache::open(&private, &machine.engine);
-    let cache = cache.map_err(|error| format!("{}: {error}", private.display()))?;
-    Ok((cache, Some(private)))
 }
 
 async fn read(mut from: OwnedReadHalf, worker: &Worker) -> Result<(), ChannelError> {
@@ -128,10 +142,15 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(machine: Arc<Machine>, cache: Cache, out: mpsc::Sender<FromWorker>) -> Result<Self, String> {
+    fn start(
+        machine: Arc<Machine>,
+        shared: Shared,
+        (cache, compiler, trust): (Cache, Compiler, Trust),
+        out: mpsc::Sender<FromWorker>,
+    ) -> Result<Self, String> {
         let caller = Caller {
             machine,
-            shared: Arc::new(Shared::new(out.clone()).map_err(text)?),
+            shared: Arc::new(shared),
         };
         let catalog = Arc::new(Catalog::default());
         let subjects = Arc::new(Subjects::new(out.clone()));
@@ -141,6 +160,8 @@ impl Worker {
             cache,
             catalog: Arc::clone(&catalog),
             subjects: Arc::clone(&subjects),
+            trust,
+            compiler,
         };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(text)?;
         let answers = out.clone();

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::desk::Desk;
+use crate::executables::Executables;
 use crate::host::proc::Look;
 use crate::names::Names;
 
@@ -20,17 +21,20 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// The last look at /proc.
     pub(crate) processes: Snapshot,
+    /// What processes execute.
+    pub(crate) executables: Arc<Executables>,
     /// TLS, set up at the first https request.
     pub(crate) tls: Tls,
 }
 
 impl Shared {
-    /// Actions are asked for there.
-    pub(crate) fn new(out: mpsc::Sender<FromWorker>) -> io::Result<Self> {
+    /// Actions are asked for at `out`.
+    pub(crate) fn new(out: mpsc::Sender<FromWorker>, executables: Executables) -> io::Result<Self> {
         Ok(Self {
             names: Names::start()?,
             desk: Desk::new(out),
             processes: Snapshot::default(),
+            executables: Arc::new(executables),
             tls: Tls::default(),
         })
     }

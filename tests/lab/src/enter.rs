@@ -12,6 +12,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, getpid, pipe2};
 
 use crate::error::{Doing, Error, Result};
@@ -70,6 +71,8 @@ pub fn settle() -> Result<()> {
     private_mounts()?;
     mount_proc()?;
     tmpfs(Path::new("/run"))?;
+    // Plugins in folders that others can write are refused.
+    umask(Mode::from_bits_truncate(0o022));
     fs::create_dir_all(ROOM)?;
     Ok(())
 }

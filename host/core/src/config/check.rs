@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::bounds::Bounds;
 use crate::config::grant::{self, Grants, Settings};
 use crate::config::node::Node;
+use crate::config::pin;
 use crate::config::value::{self, show};
 use crate::ids::{CheckName, PluginName, Weight};
 
@@ -55,7 +56,7 @@ pub enum OnError {
 /// Reads a `check` block.
 pub(crate) fn parse(node: Node<'_>, name: Option<CheckName>) -> Option<CheckConfig> {
     node.block(1..=1, WORDS, &[]);
-    let plugin = node.must("plugin", "plugin \"tcp\"", value::id);
+    let plugin = pin::plugin(node, "plugin \"tcp\"");
     let interval = node.or("interval", INTERVAL, value::duration(SHORTEST..=LONGEST));
     let timeout = node.or(
         "timeout",

@@ -10,9 +10,11 @@ use crate::config::error::{ConfigErrors, Faults};
 use crate::config::group::{self, GroupConfig};
 use crate::config::node::{Claims, Node, words};
 use crate::config::notify::{self, Blocks, NotifyConfig};
+use crate::config::pin::{self, Pins};
 use crate::config::router::{self, RouterConfig};
 use crate::config::scene::Scene;
 use crate::config::service::{self, ServiceConfig};
+use crate::config::worker::{self, WorkerConfig};
 use crate::config::{syntax, value};
 use crate::ids::{
     ActionName, CheckName, GroupName, InvalidId, NodeName, NotifyName, RouterName, ServiceName,
@@ -25,6 +27,10 @@ pub struct Config {
     pub node: NodeName,
     /// Folders searched for plugins, first one first.
     pub plugin_dirs: Vec<PathBuf>,
+    /// Plugins that only one file may serve.
+    pub pins: Pins,
+    /// How the worker is started.
+    pub worker: WorkerConfig,
     /// Supervised programs.
     pub services: BTreeMap<ServiceName, ServiceConfig>,
     /// Checks.
@@ -74,7 +80,7 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
         .collect();
     words(
         &all,
-        &["node", "plugins"],
+        &["node", "plugins", "worker"],
         &["service", "check", "vrrp", "sync-group", "notify", "action"],
     );
 
@@ -93,6 +99,8 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
         }
         None => Some(PLUGIN_DIRS.iter().map(PathBuf::from).collect()),
     };
+    let pins = pin::pins(&all);
+    let worker = worker::parse(one(&all, "worker"));
     let services = blocks(&all, "service", 100, service::parse);
     let checks = blocks(&all, "check", 1000, check::parse);
     let mut scene = Scene {
@@ -128,6 +136,8 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
     Some(Config {
         node: node?,
         plugin_dirs: plugin_dirs?,
+        pins: pins?,
+        worker: worker?,
         services: complete(services)?,
         checks: complete(checks)?,
         routers: complete(routers)?,

@@ -11,6 +11,7 @@ use crate::config::check::CheckConfig;
 use crate::config::grant::{self, Grants, Settings};
 use crate::config::group::GroupConfig;
 use crate::config::node::{Claims, Node, Value};
+use crate::config::pin;
 use crate::config::router::RouterConfig;
 use crate::config::service::ServiceConfig;
 use crate::config::topic::{About, CHECK, DAEMON, ROUTER, SERVICE, State, Subject, Topic};
@@ -103,7 +104,7 @@ pub(crate) struct Blocks<'a> {
 /// Reads a `notify` block.
 pub(crate) fn parse(node: Node<'_>, name: Option<NotifyName>, blocks: &Blocks<'_>) -> Option<NotifyConfig> {
     node.block(1..=1, ONCE, &["on"]);
-    let plugin = node.must("plugin", "plugin \"webhook\"", value::id);
+    let plugin = pin::plugin(node, "plugin \"webhook\"");
     let first = node.need("on", "on \"master\" \"backup\" \"fault\"");
     let topics: Vec<_> = node.children("on").map(|on| topic(on, blocks)).collect();
     let timeout = node.or(

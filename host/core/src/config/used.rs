@@ -1,8 +1,12 @@
-//! What a configuration refers to outside itself: interfaces, those of virtual MACs too, and plugins.
+//! What a configuration refers to outside itself: interfaces, those of virtual MACs too, plugins, and files.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use crate::config::file::Config;
+use crate::config::grant::Grants;
+use crate::config::reach::ProcessGrant;
+use crate::config::worker::WorkerNeeds;
 use crate::ids::{IfName, PluginName};
 
 impl Config {
@@ -32,5 +36,39 @@ impl Config {
         let checks = self.checks.values().map(|check| check.plugin.clone());
         let hooks = self.notifies.values().map(|notify| notify.plugin.clone());
         checks.chain(hooks).collect()
+    }
+
+    /// How the worker must be started for it.
+    pub fn worker_needs(&self) -> WorkerNeeds {
+        let checks = self.checks.values().map(|check| &check.grants);
+        let grants: Vec<&Grants> = checks
+            .chain(self.notifies.values().map(|notify| &notify.grants))
+            .collect();
+        let processes = || grants.iter().flat_map(|grants| &grants.processes);
+        let folders = grants.iter().flat_map(|grants| &grants.preopen);
+        let folders = folders.chain(&self.plugin_dirs).map(|folder| top(folder));
+        let files = grants.iter().flat_map(|grants| &grants.read);
+        let files = files
+            .map(|grant| grant.path.as_path())
+            .chain(processes().filter_map(pid_file));
+        let files = files.filter_map(Path::parent).map(top);
+        WorkerNeeds {
+            config: self.worker.clone(),
+            folders: folders.chain(files).collect(),
+            executables: processes().any(|grant| matches!(grant, ProcessGrant::Exe(_))),
+        }
+    }
+}
+
+/// `/srv` of `/srv/data/x`: folders further down come and go with the services that own them, and what the kernel was
+/// told of one goes with it.
+fn top(path: &Path) -> PathBuf {
+    path.components().take(2).collect()
+}
+
+fn pid_file(grant: &ProcessGrant) -> Option<&Path> {
+    match grant {
+        ProcessGrant::Pidfile(path) => Some(path),
+        ProcessGrant::Comm(_) | ProcessGrant::Exe(_) | ProcessGrant::Cgroup(_) => None,
     }
 }

@@ -192,11 +192,13 @@ impl Engine {
             timeout: check.config().timeout.min(TRIAL_LIMIT),
             ..check_call(check, 0, &self.routers)
         });
+        let pin = self.config.pins.get(&plugin).cloned();
         LoadPlugin {
             plugin,
             generation,
             path,
             trial,
+            pin,
             fallback,
         }
     }

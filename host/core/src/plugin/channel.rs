@@ -97,6 +97,8 @@ pub struct LoadPlugin {
     pub path: PathBuf,
     /// Call to try with before swapping in: its verdict is discarded, a trap or link error refuses the file.
     pub trial: Option<CheckCall>,
+    /// The only digest that may serve, if the configuration says so.
+    pub pin: Option<String>,
     /// Digest that served before a worker restart: taken from the cache if the file cannot be loaded.
     pub fallback: Option<String>,
 }

@@ -17,6 +17,7 @@ use standfast_core::config::topic::{About, State, Topic};
 use standfast_core::config::track::{Track, Tracked};
 use standfast_core::config::unicast::Transport;
 use standfast_core::config::virtual_address::{Scope, VirtualAddress};
+use standfast_core::config::worker::WorkerConfig;
 use standfast_core::ids::{AdvertInterval, Family, Priority, Version, VrrpState, Weight};
 use standfast_core::wire::advert::Advert;
 
@@ -90,6 +91,8 @@ pub(crate) fn config(router: RouterConfig) -> Config {
     Config {
         node: id("node"),
         plugin_dirs: vec![PathBuf::from("/plugins")],
+        pins: BTreeMap::new(),
+        worker: WorkerConfig::default(),
         services: BTreeMap::new(),
         checks: BTreeMap::new(),
         routers: [(router.name.clone(), router)].into(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 
 use crate::bindings::standfast::plugin::files::{Error, Host, Info, Kind};
 use crate::grants::Want;
@@ -86,10 +87,15 @@ pub(crate) fn read(path: impl AsRef<Path>, max: u64) -> Result<Vec<u8>, Error> {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound {
-            Self::NotFound
-        } else {
-            Self::Io(error.to_string())
+        #[allow(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind grows")]
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::Io(format!(
+                "user {} of the worker may not read it: open it and its folders to that user, and let no link on the \
+                 way lead to another folder of /",
+                geteuid()
+            )),
+            _ => Self::Io(error.to_string()),
         }
     }
 }

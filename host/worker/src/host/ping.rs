@@ -59,6 +59,6 @@ fn refused(error: io::Error) -> Error {
     }
     let group = nix::unistd::getegid();
     Error::Other(format!(
-        "the kernel lets no group of the worker ping: sysctl net.ipv4.ping_group_range=\"{group} {group}\" would"
+        "the kernel does not let group {group} of the worker ping: sysctl net.ipv4.ping_group_range=\"0 2147483647\" would"
     ))
 }

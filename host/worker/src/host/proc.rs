@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use crate::bindings::standfast::plugin::files::Error as FileError;
 use crate::bindings::standfast::plugin::processes::{Error, Process, RunState};
+use crate::executables::Executables;
 use crate::host::files;
 
 /// Largest pid file.
@@ -48,8 +49,8 @@ impl Look {
 
     /// Those that execute this file. The kernel does not show that of everybody: if nobody is seen to, but one who is
     /// called so will not say, nothing is known. May hang.
-    pub(crate) fn executing(&self, exe: &Path) -> Result<Vec<Process>, Error> {
-        let link = |process: &Process| fs::read_link(format!("/proc/{}/exe", process.pid));
+    pub(crate) fn executing(&self, exe: &Path, links: &Executables) -> Result<Vec<Process>, Error> {
+        let link = |process: &Process| links.of(process.pid);
         let exes = self.exes.get_or_init(|| self.all.iter().map(link).collect());
         let pairs = || self.all.iter().zip(exes);
         let real = real(exe);
@@ -61,7 +62,8 @@ impl Look {
         let silent = pairs().find(|(process, link)| process.comm.as_bytes() == name && hidden(link));
         match silent {
             Some((process, _)) if found.is_empty() => Err(Error::Io(format!(
-                "the kernel does not show the worker what process {} executes; ask for comm or cgroup",
+                "the kernel does not show the worker what process {} executes: the service needs CAP_SYS_PTRACE \
+                 (CapabilityBoundingSet=CAP_SYS_PTRACE in a drop-in), or ask for comm or cgroup",
                 process.pid
             ))),
             Some(_) | None => Ok(found),
@@ -93,8 +95,8 @@ fn is_file(link: &Path, exe: &Path) -> bool {
 }
 
 /// Whether a process executes this file. May hang.
-pub(crate) fn executes(pid: u32, exe: &Path) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|link| is_file(&link, &real(exe)))
+pub(crate) fn executes(pid: u32, exe: &Path, links: &Executables) -> bool {
+    links.of(pid).is_ok_and(|link| is_file(&link, &real(exe)))
 }
 
 /// Whether a process is in this control group or below it. May hang.

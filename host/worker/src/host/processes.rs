@@ -8,6 +8,7 @@ use standfast_core::config::reach::ProcessGrant;
 use tokio::time::timeout_at;
 
 use crate::bindings::standfast::plugin::processes::{Error, Host, Process, Query, RunState};
+use crate::executables::Executables;
 use crate::grants::Want;
 use crate::host::proc::{self, Look};
 use crate::scope::Scope;
@@ -30,8 +31,9 @@ impl Host for Session {
         }
         let unread = || Error::Io("/proc does not answer".into());
         let look = self.scope.look_around().await.ok_or_else(unread)??;
+        let links = Arc::clone(&self.scope.shared.executables);
         let with_owner = move || {
-            let mut found = matching(&look, &wanted)?;
+            let mut found = matching(&look, &wanted, &links)?;
             found.retain_mut(|process| proc::owner(process.pid).map(|uid| process.uid = uid).is_some());
             Ok(found)
         };
@@ -41,13 +43,14 @@ impl Host for Session {
 
     async fn alive(&mut self, pid: u32, start_time: u64) -> bool {
         let grants = self.scope.facts.grants.processes.clone();
+        let links = Arc::clone(&self.scope.shared.executables);
         let lives = move || {
             let Some(process) = proc::stat(pid) else {
                 return false;
             };
             process.start_time == start_time
                 && !matches!(process.state, RunState::Zombie | RunState::Dead)
-                && grants.iter().any(|grant| is_granted(&process, grant))
+                && grants.iter().any(|grant| is_granted(&process, grant, &links))
         };
         let found = self.scope.subject.blocking(self.scope.reach, lives).await;
         found.unwrap_or(false)
@@ -74,19 +77,19 @@ impl Scope {
     }
 }
 
-fn matching(look: &Look, wanted: &ProcessGrant) -> Result<Vec<Process>, Error> {
+fn matching(look: &Look, wanted: &ProcessGrant, links: &Executables) -> Result<Vec<Process>, Error> {
     match wanted {
         ProcessGrant::Comm(comm) => Ok(look.named(comm)),
-        ProcessGrant::Exe(exe) => look.executing(exe),
+        ProcessGrant::Exe(exe) => look.executing(exe, links),
         ProcessGrant::Pidfile(file) => Ok(look.numbered(proc::pid_in(file)?)),
         ProcessGrant::Cgroup(cgroup) => Ok(look.grouped(cgroup)),
     }
 }
 
-fn is_granted(process: &Process, grant: &ProcessGrant) -> bool {
+fn is_granted(process: &Process, grant: &ProcessGrant, links: &Executables) -> bool {
     match grant {
         ProcessGrant::Comm(comm) => process.comm == *comm,
-        ProcessGrant::Exe(exe) => proc::executes(process.pid, exe),
+        ProcessGrant::Exe(exe) => proc::executes(process.pid, exe, links),
         ProcessGrant::Pidfile(file) => is_pid_in(process.pid, file),
         ProcessGrant::Cgroup(cgroup) => proc::is_in(process.pid, cgroup),
     }

@@ -1,15 +1,20 @@
 //! Starts a worker and speaks with it as the daemon does.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::geteuid;
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::config::topic::Subject;
 use standfast_core::ids::VrrpState;
@@ -24,16 +29,43 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_standfast-worker");
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// A folder of its own for each caller, under the target folder.
+/// Where all tests of this user keep their files. Not in the repository: its folders may be open to a group, or belong
+/// to another user than the one who tests, and plugins in such a place are refused.
+fn room() -> &'static Path {
+    static ROOM: LazyLock<PathBuf> = LazyLock::new(|| {
+        umask(Mode::from_bits_truncate(0o022));
+        let room = std::env::temp_dir().join(format!("standfast-worker-tests-{}", geteuid()));
+        fs::create_dir_all(&room).unwrap();
+        // What earlier runs have left.
+        for old in fs::read_dir(&room).unwrap() {
+            let (path, name) = old.map(|old| (old.path(), old.file_name())).unwrap();
+            let name = name.to_string_lossy();
+            if !Path::new("/proc").join(name.split('-').next().unwrap()).exists() {
+                drop(fs::remove_dir_all(path));
+            }
+        }
+        room
+    });
+    &ROOM
+}
+
+/// A folder of its own for each caller.
 pub(crate) fn folder() -> PathBuf {
     let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = room().join(name);
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// The compiled component of a plugin crate.
+/// The compiled component of a plugin crate, where only its owner can change it.
 pub(crate) fn wasm(plugin: &str) -> PathBuf {
+    let copy = folder().join(format!("{plugin}.wasm"));
+    fs::copy(built(plugin), &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).unwrap();
+    copy
+}
+
+fn built(plugin: &str) -> PathBuf {
     let built = || {
         let target = Path::new(PROGRAM).parent()?.parent()?;
         Some(target.join("wasm32-wasip2/release"))
@@ -127,6 +159,12 @@ pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
     settings
 }
 
+/// The worker's words, as the daemon gives them where grants name files in the tests' room, and executables.
+pub(crate) fn run(cache: &Path) -> [OsString; 6] {
+    let [run, read, executables, keep] = ["run", "--read", "--executables", "--cache"].map(OsString::from);
+    [run, read, room().into(), executables, keep, cache.into()]
+}
+
 /// One worker process.
 pub(crate) struct Worker {
     pub(crate) channel: UnixStream,
@@ -142,7 +180,7 @@ impl Worker {
 
     pub(crate) fn with_cache(cache: &Path) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.args(["run", "--cache"]).arg(cache);
+        command.args(run(cache));
         Self::spawn(command)
     }
 
@@ -150,8 +188,7 @@ impl Worker {
     pub(crate) fn trusting(authority: &Path, plugin: &str) -> Self {
         let mut command = Command::new(PROGRAM);
         command
-            .args(["run", "--cache"])
-            .arg(folder().join("cache"))
+            .args(run(&folder().join("cache")))
             .env("SSL_CERT_FILE", authority);
         let mut worker = Self::spawn(command);
         worker.load(plugin, &wasm(plugin)).unwrap();
@@ -193,6 +230,7 @@ impl Worker {
             generation: NEXT.fetch_add(1, Ordering::Relaxed),
             path: path.to_owned(),
             trial: None,
+            pin: None,
             fallback: None,
         })
     }

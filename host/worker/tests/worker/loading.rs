@@ -21,6 +21,7 @@ fn request(path: &Path) -> LoadPlugin {
         generation: 9000,
         path: path.to_owned(),
         trial: Some(check("version", TIMEOUT)),
+        pin: None,
         fallback: None,
     }
 }
@@ -242,6 +243,59 @@ fn a_cache_that_others_can_write_is_not_used() {
     assert_eq!(says(&mut worker), "one");
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
     assert!(worker.stop().success());
+}
+
+#[test]
+fn a_file_that_others_can_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut worker = Worker::start();
+    worker.load_with(request(&wasm("test-version-one"))).unwrap();
+    let path = file(&fs::read(wasm("test-version-two")).unwrap());
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&path, 0o666);
+    refused(&mut worker, &path, &format!("chmod go-w {}", path.display()));
+    mode(&path, 0o644);
+    let parent = path.parent().unwrap();
+    mode(parent, 0o775);
+    refused(&mut worker, &path, &format!("chmod go-w {}", parent.display()));
+    mode(parent, 0o755);
+    worker.load_with(request(&path)).unwrap();
+    assert_eq!(says(&mut worker), "two");
+}
+
+#[test]
+fn a_file_that_is_not_the_pinned_one_is_refused_with_both_hashes() {
+    let cache = folder().join("cache");
+    let mut worker = Worker::with_cache(&cache);
+    let one = worker.load_with(request(&wasm("test-version-one"))).unwrap();
+    let pinned = |path: &Path| LoadPlugin {
+        pin: Some(one.digest.clone()),
+        ..request(path)
+    };
+    let two = wasm("test-version-two");
+    let reason = worker.load_with(pinned(&two)).unwrap_err();
+    assert!(reason.contains(&format!("pins {}", one.digest)), "{reason}");
+    let other = reason
+        .split("has sha256 ")
+        .nth(1)
+        .and_then(|rest| rest.get(..64))
+        .unwrap();
+    assert_ne!(other, one.digest);
+    assert_eq!(says(&mut worker), "one");
+    worker.load_with(pinned(&wasm("test-version-one"))).unwrap();
+    worker.load_with(request(&two)).unwrap();
+    drop(worker);
+    // What served before a restart is no way around the pin either.
+    let mut worker = Worker::with_cache(&cache);
+    let fallback = Some(other.to_owned());
+    assert!(
+        worker
+            .load_with(LoadPlugin {
+                fallback,
+                ..pinned(&two)
+            })
+            .is_err()
+    );
 }
 
 #[test]
