@@ -17,7 +17,7 @@ use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::orphans::{reap_group, signal_group, sweep_group};
+use crate::orphans::{signal_group, sweep_group};
 use crate::worker::Worker;
 
 /// Actions that run at the same time.
@@ -120,33 +120,31 @@ async fn watch(mut child: Child, deadline: Instant) -> Result<ActionOutcome, Act
         .id()
         .and_then(|pid| i32::try_from(pid).ok())
         .map(Pid::from_raw);
-    let stdout = child.stdout.take();
-    let stderr = child.stderr.take();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let ended = {
-        let mut outputs = std::pin::pin!(async { tokio::join!(read(stdout), read(stderr)) });
-        let mut early = None;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let outputs = async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) };
+        let mut outputs = std::pin::pin!(outputs);
+        let mut all = false;
         let ended = loop {
             tokio::select! {
                 status = timeout_at(deadline, child.wait()) => break status,
-                read = &mut outputs, if early.is_none() => early = Some(read),
+                _ = &mut outputs, if !all => all = true,
             }
         };
-        match (ended, early) {
-            (Err(_), _) => None,
-            (Ok(status), Some(outputs)) => Some((status, outputs)),
-            (Ok(status), None) => {
-                let outputs = timeout(LAST_WORDS, outputs).await;
-                Some((status, outputs.unwrap_or_default()))
-            }
+        if ended.is_ok() && !all {
+            // Others may hold it open; what was read is kept.
+            let _ = timeout(LAST_WORDS, outputs).await;
         }
+        ended
     };
-    let Some((status, (stdout, stderr))) = ended else {
+    let Ok(status) = ended else {
         end(&mut child, group).await;
         return Err(ActionError::Timeout);
     };
     if let Some(group) = group {
-        // Those that it left behind and that have ended; the others are nobody's business.
-        let _ = reap_group(group);
+        // What it left behind would be in nobody's hands, without a bound of any kind.
+        let _ = sweep_group(group, LAST_WORDS).await;
     }
     let status = status.map_err(failed)?;
     Ok(ActionOutcome {
@@ -168,18 +166,16 @@ async fn end(child: &mut Child, group: Option<Pid>) {
     }
 }
 
-/// The beginning of an output, read to its end.
-async fn read(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
+/// Reads an output to its end and keeps its beginning, however far that comes.
+async fn read(output: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut output) = output else {
-        return kept;
+        return;
     };
     let mut piece = [0; 4096];
     while let Ok(length @ 1..) = output.read(&mut piece).await {
         let room = OUTPUT_MAX - kept.len();
         kept.extend_from_slice(piece.get(..length.min(room)).unwrap_or_default());
     }
-    kept
 }
 
 fn failed(why: impl ToString) -> ActionError {
@@ -189,6 +185,9 @@ fn failed(why: impl ToString) -> ActionError {
 #[cfg(test)]
 mod tests {
     use std::time::Instant as Clock;
+
+    use nix::errno::Errno;
+    use nix::sys::signal::killpg;
 
     use super::*;
     use crate::orphans::become_subreaper;
@@ -237,6 +236,19 @@ mod tests {
         let begun = Clock::now();
         let ended = execute(&action(&["/bin/sh", "-c", "sleep 61 & exec sleep 62"], 300));
         assert_eq!(ended, Err(ActionError::Timeout));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_it_leaves_behind_ends_with_it_and_takes_no_word_along() {
+        become_subreaper().unwrap();
+        let begun = Clock::now();
+        let script = "echo $$; echo oops >&2; sleep 64 & exit 5";
+        let ended = execute(&action(&["/bin/sh", "-c", script], 20_000)).unwrap();
+        assert_eq!((ended.code, ended.stderr.as_slice()), (Some(5), &b"oops\n"[..]));
+        let group = String::from_utf8(ended.stdout).unwrap();
+        let group = Pid::from_raw(group.trim().parse().unwrap());
+        assert_eq!(killpg(group, None), Err(Errno::ESRCH));
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use crate::actions::Actions;
+use crate::adopted;
 use crate::alarm::{Alarm, now};
 use crate::alone::alone;
 use crate::control::server::{Asked, Told, listen};
@@ -112,6 +113,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     sockets.want(&config, &links)?;
     let frames = PacketSocket::open().map_err(|e| start::open_failure("packet socket", &e))?;
     orphans::become_subreaper().map_err(|e| start::open_failure("subreaper", &e))?;
+    adopted::keep_collecting().map_err(|e| start::open_failure("thread", &e))?;
 
     let runtime = |error: std::io::Error| Failure::new(Code::Runtime, error.to_string());
     let (event_sender, events) = mpsc::channel(EVENTS);

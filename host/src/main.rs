@@ -1,6 +1,7 @@
 //! The command `standfast`: parse, call, exit code.
 
 mod actions;
+mod adopted;
 mod alarm;
 mod alone;
 mod cli;
