@@ -7,14 +7,14 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, User, geteuid};
+use nix::unistd::{self, Pid, geteuid};
 use standfast_core::config::action::ActionConfig;
-use standfast_core::plugin::call::{ActionError, ActionOutcome};
+use standfast_core::plugin::call::{ActionError, ActionOutcome, User};
 use standfast_core::plugin::channel::ToWorker;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::runtime::Builder;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::orphans::{signal_group, sweep_group};
@@ -22,10 +22,14 @@ use crate::worker::Worker;
 
 /// Actions that run at the same time.
 const MOST: usize = 8;
+/// Those of checks among them: slow ones must not keep a hook from moving an address.
+const MOST_OF_CHECKS: usize = 6;
 /// What is kept of each output, bytes; the rest is read and dropped.
 const OUTPUT_MAX: usize = 16 << 10;
 /// How long an output may be held open by others after the command's own end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long a killed command is waited for: one that hangs in a dead file system never ends.
+const KILLED: Duration = Duration::from_secs(5);
 /// All that an action finds in its environment, beside its name.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -33,24 +37,36 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 #[derive(Clone, Debug)]
 pub(crate) struct Actions {
     worker: Worker,
-    slots: Arc<Semaphore>,
+    slots: Slots,
 }
+
+/// Room for what runs.
+#[derive(Clone, Debug)]
+struct Slots {
+    all: Arc<Semaphore>,
+    of_checks: Arc<Semaphore>,
+}
+
+/// Given back when it is dropped.
+type Slot = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 impl Actions {
     /// Answers go to this worker.
     pub(crate) fn new(worker: Worker) -> Self {
         Self {
             worker,
-            slots: Arc::new(Semaphore::new(MOST)),
+            slots: Slots::new(),
         }
     }
 
     /// Runs one, or says why not. Never waits.
-    pub(crate) fn run(&self, id: u64, action: Result<ActionConfig, ActionError>) {
-        let (config, slot) = match (action, Arc::clone(&self.slots).try_acquire_owned()) {
-            (Err(error), _) => return self.answer(id, Err(error)),
-            (Ok(_), Err(_)) => return self.answer(id, Err(failed(format!("{MOST} actions run already")))),
-            (Ok(config), Ok(slot)) => (config, slot),
+    pub(crate) fn run(&self, id: u64, user: &User, action: Result<ActionConfig, ActionError>) {
+        let config = match action {
+            Ok(config) => config,
+            Err(error) => return self.answer(id, Err(error)),
+        };
+        let Some(slot) = self.slots.take(user) else {
+            return self.answer(id, Err(failed("too many actions run already")));
         };
         let own = self.clone();
         let name = config.name.clone();
@@ -74,6 +90,24 @@ impl Actions {
     }
 }
 
+impl Slots {
+    fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(MOST)),
+            of_checks: Arc::new(Semaphore::new(MOST_OF_CHECKS)),
+        }
+    }
+
+    fn take(&self, user: &User) -> Option<Slot> {
+        let of_checks = match user {
+            User::Check(_) => Some(Arc::clone(&self.of_checks).try_acquire_owned().ok()?),
+            User::Notify(_) => None,
+        };
+        let slot = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        Some((slot, of_checks))
+    }
+}
+
 fn execute(config: &ActionConfig) -> Result<ActionOutcome, ActionError> {
     let deadline = Instant::now() + config.timeout;
     let mut command = command(config)?;
@@ -93,7 +127,7 @@ fn command(config: &ActionConfig) -> Result<Command, ActionError> {
     let [program, arguments @ ..] = config.exec.as_slice() else {
         return Err(failed("no command"));
     };
-    let user = User::from_name(&config.user)
+    let user = unistd::User::from_name(&config.user)
         .map_err(failed)?
         .ok_or_else(|| failed(format!("there is no user {}", config.user)))?;
     let mut command = Command::new(program);
@@ -160,7 +194,9 @@ async fn end(child: &mut Child, group: Option<Pid>) {
     if let Some(group) = group {
         let _ = signal_group(group, Signal::SIGKILL);
     }
-    let _ = child.wait().await;
+    if timeout(KILLED, child.wait()).await.is_err() {
+        return;
+    }
     if let Some(group) = group {
         let _ = sweep_group(group, LAST_WORDS).await;
     }
@@ -193,7 +229,7 @@ mod tests {
     use crate::orphans::become_subreaper;
 
     fn action(exec: &[&str], timeout: u64) -> ActionConfig {
-        let me = User::from_uid(geteuid()).unwrap().unwrap();
+        let me = unistd::User::from_uid(geteuid()).unwrap().unwrap();
         ActionConfig {
             name: "a".parse().unwrap(),
             exec: exec.iter().map(|word| (*word).to_owned()).collect(),
@@ -250,6 +286,23 @@ mod tests {
         let group = Pid::from_raw(group.trim().parse().unwrap());
         assert_eq!(killpg(group, None), Err(Errno::ESRCH));
         assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn checks_leave_slots_to_hooks() {
+        let slots = Slots::new();
+        let (check, hook) = (
+            User::Check("c".parse().unwrap()),
+            User::Notify("h".parse().unwrap()),
+        );
+        let held: Vec<_> = (0..MOST_OF_CHECKS).map(|_| slots.take(&check).unwrap()).collect();
+        assert!(slots.take(&check).is_none());
+        let hooks: Vec<_> = (MOST_OF_CHECKS..MOST)
+            .map(|_| slots.take(&hook).unwrap())
+            .collect();
+        assert!(slots.take(&hook).is_none());
+        drop((held, hooks));
+        assert!(slots.take(&check).is_some());
     }
 
     #[test]

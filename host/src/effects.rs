@@ -80,7 +80,7 @@ impl Hands {
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),
-            Command::Act { id, action } => self.actions.run(id, action),
+            Command::Act { id, user, action } => self.actions.run(id, &user, action),
             Command::Notify(mut call) => {
                 // The time of the event, however late it is told.
                 let age = now().since(call.event.at);

@@ -8,7 +8,7 @@ use crate::config::service::ServiceConfig;
 use crate::config::virtual_address::VirtualAddress;
 use crate::config::virtual_mac::VirtualMac;
 use crate::ids::{IfName, Mac, RouterName, ServiceName, VrrpState};
-use crate::plugin::call::{ActionError, CheckCall, NotifyCall};
+use crate::plugin::call::{ActionError, CheckCall, NotifyCall, User};
 use crate::plugin::channel::LoadPlugin;
 use crate::service::machine::Signal;
 use crate::time::Instant;
@@ -43,6 +43,8 @@ pub enum Command {
     Act {
         /// The call.
         id: u64,
+        /// Who asks.
+        user: User,
         /// The command with the plugin's words behind it, its timeout cut to what the plugin waits for.
         action: Result<ActionConfig, ActionError>,
     },

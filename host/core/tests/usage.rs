@@ -47,7 +47,7 @@ fn asked(user: User, action: &str, args: &[&str], within: u64) -> Result<ActionC
     engine.handle(Event::Act(call), NOW);
     std::iter::from_fn(|| engine.poll_command())
         .find_map(|command| {
-            if let Command::Act { id: 7, action } = command {
+            if let Command::Act { id: 7, action, .. } = command {
                 Some(action)
             } else {
                 None

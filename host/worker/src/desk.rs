@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use standfast_core::ids::ActionName;
 use standfast_core::plugin::call::{ActionCall, ActionError, ActionOutcome, User};
@@ -25,7 +25,7 @@ impl Desk {
     pub(crate) fn new(out: mpsc::Sender<FromWorker>) -> Self {
         Self {
             out,
-            next: AtomicU64::new(1),
+            next: AtomicU64::new(first()),
             waiting: Mutex::default(),
         }
     }
@@ -72,11 +72,52 @@ impl Desk {
     }
 }
 
+/// An action outlives the worker that asked for it: no id of another life may be one of ours.
+fn first() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or_default()
+}
+
 /// A call may end while it waits.
 struct Forget<'a>(&'a Desk, u64);
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         self.0.waiting().remove(&self.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_an_earlier_life_asked_for_is_nobodys() {
+        let (out, mut asked) = mpsc::channel(1);
+        let [old, new] = [out.clone(), out].map(Desk::new);
+        let user = || User::Check("c".parse().unwrap());
+        let action = || "a".parse().unwrap();
+        let until = Instant::now() + Duration::from_millis(100);
+        let done = |stdout: &[u8]| {
+            Ok(ActionOutcome {
+                code: Some(0),
+                signal: None,
+                stdout: stdout.to_vec(),
+                stderr: Vec::new(),
+            })
+        };
+        let mut id = async || match asked.recv().await {
+            Some(FromWorker::Act(call)) => call.id,
+            other => panic!("{other:?}"),
+        };
+        let (_, stale) = tokio::join!(old.ask(user(), action(), Vec::new(), Instant::now()), id());
+        let (answer, ()) = tokio::join!(new.ask(user(), action(), Vec::new(), until), async {
+            let own = id().await;
+            new.answer(stale, done(b"of another life"));
+            new.answer(own, done(b"ours"));
+        });
+        assert_eq!(answer, done(b"ours"));
     }
 }

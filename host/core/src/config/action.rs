@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kdl::KdlValue;
-use serde::{Deserialize, Serialize};
 
 use crate::config::node::Node;
 use crate::config::value::{self, Wrong, wrong};
@@ -12,7 +11,7 @@ use crate::config::words::short;
 use crate::ids::ActionName;
 
 /// One action, fully checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionConfig {
     /// Name of the block.
     pub name: ActionName,

@@ -21,6 +21,13 @@ pub enum Subject {
     Daemon,
 }
 
+impl Subject {
+    /// Whether it ends with the daemon, and at once.
+    pub(crate) const fn ends_with_daemon(&self) -> bool {
+        matches!(self, Self::Router(_) | Self::Group(_) | Self::Daemon)
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -271,9 +271,10 @@ pub(crate) fn size(range: RangeInclusive<u64>) -> impl Fn(&KdlValue) -> Result<u
     }
 }
 
-/// A size as one writes it, of whole KiB.
+/// A size as one writes it; from 1 KiB on of whole KiB.
 fn show_size(bytes: u64) -> String {
     match bytes {
+        _ if bytes < 1 << 10 => format!("{bytes}B"),
         _ if bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
         _ => format!("{}KiB", bytes >> 10),
     }

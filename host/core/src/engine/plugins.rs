@@ -160,7 +160,7 @@ impl Engine {
             None => Err(ActionError::Unknown),
             Some(config) => config.with(args, within).ok_or(ActionError::Denied),
         };
-        self.commands.push_back(Command::Act { id, action });
+        self.commands.push_back(Command::Act { id, user, action });
     }
 
     pub(super) fn on_used(&mut self, usage: Usage) {

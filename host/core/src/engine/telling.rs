@@ -36,8 +36,7 @@ impl News {
 
     /// Whether it is the end of something that ends with the daemon, and at once.
     fn is_end(&self) -> bool {
-        let ends = !matches!(self.subject, Subject::Service(_) | Subject::Check(_));
-        ends && (self.to == State::STOP || self.to == State::STOPPED)
+        self.subject.ends_with_daemon() && (self.to == State::STOP || self.to == State::STOPPED)
     }
 }
 
@@ -124,7 +123,7 @@ impl Engine {
         let mut ends: Vec<_> = self
             .states()
             .into_iter()
-            .filter(|news| !matches!(news.subject, Subject::Service(_) | Subject::Check(_)))
+            .filter(|news| news.subject.ends_with_daemon())
             .filter(|news| news.from != State::STOPPED)
             .map(|news| News {
                 to: State::STOPPED,
