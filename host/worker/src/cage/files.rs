@@ -82,6 +82,10 @@ fn add(
     access: BitFlags<AccessFs>,
 ) -> Result<landlock::RulesetCreated, RulesetError> {
     match PathFd::new(folder) {
+        // A certificate may be a file, and a file has no entries.
+        Ok(handle) if !folder.is_dir() => {
+            rules.add_rule(PathBeneath::new(handle, access & AccessFs::from_file(KNOWN)))
+        }
         Ok(handle) => rules.add_rule(PathBeneath::new(handle, access)),
         // What is not there cannot be reached either.
         Err(_) => Ok(rules),

@@ -69,6 +69,10 @@ fn act() {
         other => panic!("no act {other}"),
     };
     eprintln!("outcome: {outcome}");
+    if act.starts_with("looker") {
+        // It has one thread, and so may not wait for others, as those who run this test would.
+        std::process::exit(0);
+    }
 }
 
 #[allow(unsafe_code, reason = "nothing safe does what is forbidden")]
