@@ -109,6 +109,8 @@ fn fault(error: &io::Error) -> Fault {
     match error.kind() {
         ErrorKind::PermissionDenied => Fault::Denied,
         ErrorKind::ConnectionRefused => Fault::Server("connection refused".to_owned()),
+        // All that a connection which did not come about says after waiting for it.
+        ErrorKind::NotConnected => Fault::Server("connection refused, or no route".to_owned()),
         ErrorKind::TimedOut => Fault::Server("no answer in time".to_owned()),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             Fault::Server("connection reset".to_owned())

@@ -98,7 +98,7 @@ fn compose(wish: Wish, number: u64) -> Result<(Envelope, Vec<u8>), Error> {
 fn mailbox(text: &str) -> Result<Mailbox, Error> {
     let wrong = |why: &dyn ToString| {
         let why = why.to_string();
-        Error::Invalid(format!("{:?} is no address: {why}", crate::text::line(text)))
+        Error::Invalid(format!("{:?} is no address: {why}", text::line(text)))
     };
     if text.chars().any(char::is_control) {
         return Err(wrong(&"it has control characters"));
