@@ -34,7 +34,8 @@ pub(crate) fn start(account: Option<&Account>) -> Result<UnixStream, String> {
         ForkResult::Child => {
             drop(ours);
             // The daemon must see the worker's end, not this one's; and what is refused, the worker tells.
-            let silence = File::open("/dev/null").map(|null| dup2_stdin(&null).and(dup2_stderr(&null)));
+            let silence =
+                File::open("/dev/null").map(|null| dup2_stdin(&null).and_then(|()| dup2_stderr(&null)));
             if !matches!(silence, Ok(Ok(()))) {
                 process::exit(1);
             }

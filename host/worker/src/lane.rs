@@ -63,7 +63,7 @@ impl Lane {
     ) {
         let room = Arc::clone(&self.room).try_acquire_owned();
         let slots = Arc::clone(&self.slots);
-        let handle = apart.unwrap_or(self.handle()).clone();
+        let handle = apart.unwrap_or_else(|| self.handle()).clone();
         self.runtime.spawn(async move {
             let outcome = match room {
                 Ok(_waiting) => match timeout_at((received + timeout).into(), slots.acquire()).await {

@@ -2,6 +2,7 @@
 //! hang.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -160,13 +161,12 @@ impl Subject {
         }
         // What the plugin says is in it, and that can be long.
         let grant = text::line(&want.grant());
-        if !denied.contains_key(&grant) {
-            self.send(
-                LogLevel::Warn,
-                &format!("{} denied; to allow it: {grant}", want.what()),
-            );
-            denied.insert(grant, Instant::now());
-        }
+        let Entry::Vacant(place) = denied.entry(grant) else {
+            return;
+        };
+        let line = format!("{} denied; to allow it: {}", want.what(), place.key());
+        place.insert(Instant::now());
+        self.send(LogLevel::Warn, &line);
     }
 
     /// Does work that may hang, on a thread of its own; `None` when it is not done in time.

@@ -92,15 +92,17 @@ impl Talk {
 
     /// A little later again, if there is time and nothing else is wrong.
     fn pause(&self, error: &io::Error) -> Result<(), Fault> {
-        match error.kind() {
-            ErrorKind::Interrupted => Ok(()),
-            ErrorKind::WouldBlock if Instant::now() < self.until => {
-                sleep(PAUSE);
-                Ok(())
-            }
-            ErrorKind::WouldBlock => Err(Fault::Server("no answer in time".to_owned())),
-            _ => Err(fault(error)),
+        if error.kind() == ErrorKind::Interrupted {
+            return Ok(());
         }
+        if error.kind() != ErrorKind::WouldBlock {
+            return Err(fault(error));
+        }
+        if Instant::now() >= self.until {
+            return Err(Fault::Server("no answer in time".to_owned()));
+        }
+        sleep(PAUSE);
+        Ok(())
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn restrict(reach: Reach<'_>) -> Result<(), String> {
 fn rules(reach: Reach<'_>) -> Result<RulesetStatus, RulesetError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
-        .handle_access(AccessNet::from_all(KNOWN) & !BitFlags::from(connect(&reach)))?
+        .handle_access(AccessNet::from_all(KNOWN) & !connect(&reach))?
         .scope(Scope::from_all(KNOWN))?
         .create()?;
     if let Reach::Granted { folders, own } = reach {

@@ -95,6 +95,7 @@ fn a_call_on_trial_sees_what_is_kept_and_leaves_nothing_behind() {
             path: altered,
             trial: Some(trial),
             fallback: None,
+            pin: None,
         };
         worker.load_with(request).unwrap();
     }
