@@ -2,6 +2,7 @@
 
 mod ask;
 mod columns;
+mod plugin;
 mod print;
 mod run;
 mod table;
@@ -57,6 +58,9 @@ enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Write, look at and try plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Verb),
     /// Act on a supervised service.
     Service {
         /// What to do.
@@ -171,6 +175,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Why { name, place } => ask::why(&place, name),
         Verb::Events(args) => ask::events(&args),
         Verb::Reload { place } => ask::reload(&place),
+        Verb::Plugin(verb) => plugin::plugin(&verb),
         Verb::Service { action, name, place } => ask::service(&place, name, action.into()),
     };
     match result {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{compile, serve};
+use crate::{compile, inspect, serve};
 
 const EXAMPLES: &str = "Examples:
   standfast-worker                                    serve on standard input, cache in /var/cache/standfast
@@ -27,6 +27,14 @@ enum Verb {
         /// Folder for compiled plugins; created with mode 0700.
         #[arg(long, value_name = "DIR", default_value = DEFAULT_CACHE)]
         cache: PathBuf,
+        /// Tell all that calls do with the host, for their author.
+        #[arg(long)]
+        trace: bool,
+    },
+    /// Say what a component file says of itself, as JSON.
+    Inspect {
+        /// The component.
+        file: PathBuf,
     },
     /// Compile a component under limits of time and memory.
     Compile {
@@ -43,9 +51,11 @@ const DEFAULT_CACHE: &str = "/var/cache/standfast";
 pub(crate) fn run() -> Result<(), String> {
     let verb = Arguments::parse().verb.unwrap_or_else(|| Verb::Run {
         cache: DEFAULT_CACHE.into(),
+        trace: false,
     });
     match verb {
-        Verb::Run { cache } => serve::run(&cache),
+        Verb::Run { cache, trace } => serve::run(&cache, trace),
+        Verb::Inspect { file } => inspect::run(&file),
         Verb::Compile { input, output } => compile::child(&input, &output),
     }
 }

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass};
-use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin};
+use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin, SET_ASIDE};
 use wasmtime::component::Component;
 
 use crate::bindings::exports::standfast::plugin::{check, lifecycle, notify};
@@ -44,12 +44,22 @@ impl Loader {
         let (digest, size, cached, refused) = match fresh {
             Ok((digest, size, cached)) => (digest, size, cached, None),
             Err(reason) => {
-                let (digest, size) = self.fallback(&request).await.ok_or_else(|| reason.clone())?;
+                let lost = || match &request.set_aside {
+                    Some(_) if self.is_set_aside(&request) => {
+                        "the version before is not in the cache any more".to_owned()
+                    }
+                    Some(_) | None => reason.clone(),
+                };
+                let (digest, size) = self.fallback(&request).await.ok_or_else(lost)?;
                 (digest, size, true, Some(reason))
             }
         };
+        let serving = self.catalog.get(&request.plugin);
         Ok(LoadedPlugin {
             digest,
+            interface: serving
+                .map(|serving| serving.interface.clone())
+                .unwrap_or_default(),
             size,
             cached,
             took: begun.elapsed(),
@@ -61,6 +71,9 @@ impl Loader {
         let bytes = read(&request.path)?;
         let digest = hex(&Sha256::digest(&bytes));
         let size = bytes.len() as u64;
+        if request.set_aside.as_ref() == Some(&digest) {
+            return Err(SET_ASIDE.into());
+        }
         let serving = self.catalog.get(&request.plugin);
         if serving.as_ref().is_some_and(|serving| serving.digest == digest) {
             return Ok((digest, size, true));
@@ -78,10 +91,16 @@ impl Loader {
         Ok((digest, size, cached))
     }
 
-    /// What served before a restart of the worker, if nothing does.
+    /// What serves is what an operator goes back from.
+    fn is_set_aside(&self, request: &LoadPlugin) -> bool {
+        let serving = self.catalog.get(&request.plugin);
+        serving.is_some_and(|serving| request.set_aside.as_ref() == Some(&serving.digest))
+    }
+
+    /// What served before a restart of the worker, if nothing does, or before an operator goes back.
     async fn fallback(&self, request: &LoadPlugin) -> Option<(String, u64)> {
         let digest = request.fallback.clone()?;
-        if self.catalog.get(&request.plugin).is_some() {
+        if self.catalog.get(&request.plugin).is_some() && !self.is_set_aside(request) {
             return None;
         }
         let (component, size) = self.cached(&digest)?;
@@ -137,11 +156,21 @@ impl Loader {
         }
         Ok(Loaded {
             digest,
+            interface: self.interface(component),
             lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
             pre,
             check,
             notify,
         })
+    }
+
+    /// Version of the exported interface.
+    fn interface(&self, component: &Component) -> String {
+        let engine = &self.caller.machine.engine;
+        let component_type = component.component_type();
+        let mut exports = component_type.exports(engine);
+        let ours = exports.find_map(|(name, _)| name.strip_prefix("standfast:plugin/")?.split_once('@'));
+        ours.map(|(_, version)| version.to_owned()).unwrap_or_default()
     }
 
     /// One call with the real grants, its verdict thrown away; a hook is only made, for it has effects.

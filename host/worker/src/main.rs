@@ -7,6 +7,7 @@
 //! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
 //! | what a plugin may reach | `grants`, `addresses`, `stdio`, `wasi`, `host/` |
 //! | what outlives a call | `subject`, `memory`, `tally`, `names`, `desk` |
+//! | what a plugin's author is told | `inspect`, `trace` |
 //! | what this program itself may do | `cage` |
 
 mod addresses;
@@ -22,6 +23,7 @@ mod desk;
 mod engine;
 mod grants;
 mod host;
+mod inspect;
 mod lane;
 mod load;
 mod memory;
@@ -35,6 +37,7 @@ mod stdio;
 mod subject;
 mod tally;
 mod text;
+mod trace;
 mod wasi;
 
 use std::process::ExitCode;

@@ -28,6 +28,7 @@ use crate::lane::Lane;
 use crate::load::Loader;
 use crate::shared::Shared;
 use crate::subject::{Kind, Subjects};
+use crate::trace::Tracer;
 
 /// Checks that run at the same time. With hooks and trial calls this fits the pool (`engine::SLOTS`).
 const CHECKS_MAX: usize = 48;
@@ -39,14 +40,15 @@ const OUT_MAX: usize = 1024;
 const LOADS_MAX: usize = 256;
 
 /// Serves until the daemon closes the channel, and ends the process then: whatever still runs is of no use.
-pub(crate) fn run(cache: &Path) -> Result<(), String> {
+pub(crate) fn run(cache: &Path, trace: bool) -> Result<(), String> {
     cage::enter()?;
+    let tracer = trace.then(Tracer::start).transpose()?;
     let channel = daemon()?;
     let machine = Arc::new(Machine::new()?);
     let (cache, private) = open(cache, &machine)?;
     let main = Builder::new_current_thread().enable_io().build().map_err(text)?;
     let (out, answers) = mpsc::channel(OUT_MAX);
-    let worker = Worker::start(machine, cache, out)?;
+    let worker = Worker::start(machine, cache, tracer, out)?;
     let ended = main.block_on(async {
         let (from, to) = UnixStream::from_std(channel).map_err(text)?.into_split();
         tokio::select! {
@@ -128,10 +130,15 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(machine: Arc<Machine>, cache: Cache, out: mpsc::Sender<FromWorker>) -> Result<Self, String> {
+    fn start(
+        machine: Arc<Machine>,
+        cache: Cache,
+        tracer: Option<Tracer>,
+        out: mpsc::Sender<FromWorker>,
+    ) -> Result<Self, String> {
         let caller = Caller {
             machine,
-            shared: Arc::new(Shared::new(out.clone()).map_err(text)?),
+            shared: Arc::new(Shared::new(out.clone(), tracer).map_err(text)?),
         };
         let catalog = Arc::new(Catalog::default());
         let subjects = Arc::new(Subjects::new(out.clone()));

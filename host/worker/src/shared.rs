@@ -11,6 +11,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::desk::Desk;
 use crate::host::proc::Look;
 use crate::names::Names;
+use crate::trace::Tracer;
 
 /// What all calls share.
 pub(crate) struct Shared {
@@ -22,16 +23,19 @@ pub(crate) struct Shared {
     pub(crate) processes: Snapshot,
     /// TLS, set up at the first https request.
     pub(crate) tls: Tls,
+    /// Where calls are noted, if they are.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl Shared {
     /// Actions are asked for there.
-    pub(crate) fn new(out: mpsc::Sender<FromWorker>) -> io::Result<Self> {
+    pub(crate) fn new(out: mpsc::Sender<FromWorker>, tracer: Option<Tracer>) -> io::Result<Self> {
         Ok(Self {
             names: Names::start()?,
             desk: Desk::new(out),
             processes: Snapshot::default(),
             tls: Tls::default(),
+            tracer,
         })
     }
 }

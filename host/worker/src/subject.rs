@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use standfast_core::plugin::call::User;
+use standfast_core::plugin::call::{Trace, User};
 use standfast_core::plugin::channel::{FromWorker, LogLevel};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use crate::grants::Want;
 use crate::memory::Memory;
 use crate::tally::Tally;
-use crate::text;
+use crate::{text, trace};
 
 /// Subjects remembered; beyond that the idle ones are forgotten.
 const SUBJECTS_MAX: usize = 4096;
@@ -133,6 +133,7 @@ impl Subject {
     pub(crate) fn deny(&self, want: Want<'_>) {
         self.tally().deny();
         let grant = want.grant();
+        trace::denied(&grant);
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.retain(|_, told| told.elapsed() < DENIAL_PAUSE);
         if denied.len() < DENIALS_MAX && !denied.contains_key(&grant) {
@@ -170,6 +171,11 @@ impl Subject {
         {
             tally.put_back(usage);
         }
+    }
+
+    /// Tells the author what a call did.
+    pub(crate) fn traced(&self, trace: Trace) {
+        drop(self.out.try_send(FromWorker::Traced(trace)));
     }
 
     /// What it has measured and was denied.

@@ -173,6 +173,7 @@ impl Worker {
             path: path.to_owned(),
             trial: None,
             fallback: None,
+            set_aside: None,
         })
     }
 

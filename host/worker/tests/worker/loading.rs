@@ -22,6 +22,7 @@ fn request(path: &Path) -> LoadPlugin {
         path: path.to_owned(),
         trial: Some(check("version", TIMEOUT)),
         fallback: None,
+        set_aside: None,
     }
 }
 
@@ -188,6 +189,7 @@ fn what_served_before_a_restart_serves_again_when_the_file_is_bad() {
     let loaded = worker
         .load_with(LoadPlugin {
             fallback,
+            set_aside: None,
             ..request(&bad)
         })
         .unwrap();
