@@ -24,6 +24,8 @@ const EXAMPLES: &str = "Examples:
   standfast why VI_1                                why is it so?
   standfast events --follow                         what happens
   standfast service reload nginx                    `nginx -t`, then reload
+  standfast plugin new --lang rust disk-full        a plugin of one's own; then `plugin inspect`, `run`, `bench`
+  standfast plugin list                             which plugin files serve, and since when
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration invalid (status: not running), 4 no permission,
 5 already running, 6 environment (plugin, worker, key or nft missing). An interface that is missing is waited for.";

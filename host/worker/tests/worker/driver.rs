@@ -303,7 +303,7 @@ impl Worker {
     }
 
     /// What other waits passed over is looked at first.
-    fn until<T>(&mut self, wanted: impl Fn(&FromWorker) -> Option<T>) -> T {
+    pub(crate) fn until<T>(&mut self, wanted: impl Fn(&FromWorker) -> Option<T>) -> T {
         if let Some(index) = self.kept.iter().position(|message| wanted(message).is_some()) {
             return wanted(&self.kept.remove(index)).unwrap();
         }
@@ -316,7 +316,7 @@ impl Worker {
         }
     }
 
-    fn receive(&mut self) -> FromWorker {
+    pub(crate) fn receive(&mut self) -> FromWorker {
         let mut length = [0; 4];
         self.channel.read_exact(&mut length).unwrap();
         let mut body = vec![0; u32::from_le_bytes(length) as usize];

@@ -6,10 +6,12 @@
     reason = "a wait passes over what it does not wait for"
 )]
 
+mod authors;
 mod channel;
 mod driver;
 mod grants;
 mod keeping;
+mod kept;
 mod limits;
 mod loading;
 mod plugins;
