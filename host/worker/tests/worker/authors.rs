@@ -154,7 +154,7 @@ fn calls_of_wasi_and_of_a_hook_that_traps_are_noted_too() {
     worker.load("test-hostile", &wasm("test-hostile")).unwrap();
     traced(&mut worker);
     let mut call = check("test-hostile", TIMEOUT);
-    call.settings = settings(&[("do", "trap")]);
+    call.settings = settings(&[("mode", "trap")]);
     worker.error(call);
     let trace = traced(&mut worker);
     assert!(
