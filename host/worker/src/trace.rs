@@ -187,19 +187,17 @@ impl Visit for Fields {
 fn shown(debug: &str) -> String {
     let mut out = String::new();
     let mut rest = debug;
-    while let Some(at) = rest.find('[') {
-        let (before, list) = rest.split_at(at);
+    while let Some((before, (list, after))) = rest
+        .split_once('[')
+        .and_then(|(before, list)| Some((before, list.split_once(']')?)))
+    {
         out.push_str(before);
-        let end = list.find(']').unwrap_or(list.len() - 1);
-        let bytes: Option<Vec<u8>> = list[1..end]
-            .split(", ")
-            .map(|number| number.parse().ok())
-            .collect();
+        let bytes: Option<Vec<u8>> = list.split(", ").map(|number| number.parse().ok()).collect();
         match bytes {
             Some(bytes) => out.push_str(&format!("{:?}", String::from_utf8_lossy(&bytes))),
-            None => out.push_str(&list[..=end]),
+            None => out.push_str(&format!("[{list}]")),
         }
-        rest = &list[end + 1..];
+        rest = after;
     }
     out.push_str(rest);
     let mut line = text::line(&out);

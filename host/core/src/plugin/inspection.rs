@@ -137,7 +137,7 @@ mod tests {
         let skeleton = inspection.skeleton();
         assert_eq!(skeleton.matches("tcp \"127.0.0.1:80\"").count(), 2, "{skeleton}");
         let text = format!(
-            "node a\naction \"name\" {{ exec \"/bin/true\" }}\n\
+            "node a\naction \"name\" {{ exec \"/bin/true\"; user \"nobody\" }}\n\
              vrrp V {{ interface eth1; virtual-router-id 1; virtual-address \"192.0.2.10/24\" }}\n{skeleton}"
         );
         let config = Config::parse("skeleton", &text);
