@@ -2,19 +2,15 @@
 
 mod lan;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use lan::Lan;
 use lan::bench::{Bench, tcp};
 use lan::config::{With, check, hook, id, ms, node, secs};
 use lan::hands::loaded;
 use standfast_core::command::Command;
 use standfast_core::event::Event;
-use standfast_core::ids::{PluginName, VrrpState};
-use standfast_core::plugin::catalog::{Catalog, Load};
+use standfast_core::ids::VrrpState;
+use standfast_core::plugin::catalog::Load;
 use standfast_core::plugin::channel::LoadedPlugin;
-use standfast_core::status::PluginStatus;
 use standfast_core::time::Instant;
 
 #[test]

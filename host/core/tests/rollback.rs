@@ -14,11 +14,14 @@ fn gone_back() -> Bench {
     let load = bench.load();
     bench.answer(&load, Ok(loaded("two")));
     assert_eq!(bench.tcp().before.as_deref(), Some("one"));
-    bench.catalog.roll_back(&tcp(), bench.now).unwrap();
+    bench
+        .catalog
+        .roll_back(&tcp(), bench.now)
+        .expect("there is one before");
     let load = bench.load();
     let wished = (load.fallback.as_deref(), load.set_aside.as_deref());
     assert_eq!(wished, (Some("one"), Some("two")));
-    let (line, bad) = bench.answer(&load, Ok(set_aside("one"))).unwrap();
+    let (line, bad) = bench.answer(&load, Ok(set_aside("one"))).expect("news");
     assert!(!bad && line.starts_with("one serves"), "{line}");
     bench
 }

@@ -156,7 +156,7 @@ impl Catalog {
         let fallback = entry
             .back_to
             .as_deref()
-            .or(entry.serves())
+            .or_else(|| entry.serves())
             .or(entry.lost.as_deref());
         Some(Load {
             plugin: plugin.clone(),

@@ -22,12 +22,13 @@ pub(super) fn new(args: &NewArgs) -> Result<Code, Failure> {
     }
     let folder = args.dir.join(name);
     let failed = |path: &Path, error: std::io::Error| {
-        let message = match error.kind() {
-            ErrorKind::AlreadyExists => format!(
+        let message = if error.kind() == ErrorKind::AlreadyExists {
+            format!(
                 "{} exists already: take another name, or remove it",
                 path.display()
-            ),
-            _ => format!("{}: {error}", path.display()),
+            )
+        } else {
+            format!("{}: {error}", path.display())
         };
         Failure::new(Code::Runtime, message)
     };

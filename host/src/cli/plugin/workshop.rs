@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use standfast_core::ids::PluginName;
 use standfast_core::plugin::call::{
-    ActionError, CallError, CheckCall, Measurement, NotifyCall, Trace, Verdict,
+    ActionError, CallError, CheckCall, CheckOutcome, Measurement, NotifyCall, Trace, Verdict,
 };
 use standfast_core::plugin::channel::{FRAME_MAX, FromWorker, LoadPlugin, LoadedPlugin, LogLevel, ToWorker};
 use standfast_core::plugin::inspection::Inspection;
@@ -38,6 +38,12 @@ pub(super) struct Called<T> {
     pub(super) metrics: Vec<Measurement>,
     /// What it did with the host, if the worker traces.
     pub(super) trace: Trace,
+}
+
+/// What ends a call.
+enum Answer {
+    Checked(CheckOutcome, Duration),
+    Notified(Result<(), CallError>),
 }
 
 /// What a file says of itself.
@@ -71,10 +77,11 @@ impl Workshop {
             .spawn()
             .map_err(failed)?;
         let mut workshop = Self { channel, child };
-        match workshop.receive(Instant::now() + LOAD_LIMIT)? {
-            FromWorker::Ready { .. } => Ok(workshop),
-            other => Err(lost(&format!("it began with {other:?}"))),
+        let first = workshop.receive(Instant::now() + LOAD_LIMIT)?;
+        if matches!(first, FromWorker::Ready { .. }) {
+            return Ok(workshop);
         }
+        Err(lost(&format!("it began with {first:?}")))
     }
 
     /// Reads, compiles, links and tries a file, as the daemon has it done.
@@ -100,18 +107,18 @@ impl Workshop {
     /// Runs a check.
     pub(super) fn check(&mut self, call: CheckCall) -> Result<Called<Verdict>, Failure> {
         let limit = call.timeout;
-        self.call(&ToWorker::Check(call), limit, |message| match message {
-            FromWorker::Checked { outcome, took, .. } => Ok((outcome, Some(took))),
-            other => Err(other),
+        self.call(&ToWorker::Check(call), limit, |answer| match answer {
+            Answer::Checked(outcome, took) => Some((outcome, Some(took))),
+            Answer::Notified(_) => None,
         })
     }
 
     /// Delivers an event.
     pub(super) fn notify(&mut self, call: NotifyCall) -> Result<Called<()>, Failure> {
         let limit = call.timeout;
-        self.call(&ToWorker::Notify(call), limit, |message| match message {
-            FromWorker::Notified { result, .. } => Ok((result, None)),
-            other => Err(other),
+        self.call(&ToWorker::Notify(call), limit, |answer| match answer {
+            Answer::Notified(outcome) => Some((outcome, None)),
+            Answer::Checked(..) => None,
         })
     }
 
@@ -119,37 +126,43 @@ impl Workshop {
         &mut self,
         message: &ToWorker,
         limit: Duration,
-        answer: impl Fn(FromWorker) -> Result<(Result<T, CallError>, Option<Duration>), FromWorker>,
+        mine: impl Fn(Answer) -> Option<(Result<T, CallError>, Option<Duration>)>,
     ) -> Result<Called<T>, Failure> {
         let begun = Instant::now();
         self.send(message)?;
         let (mut lines, mut metrics, mut trace) = (Vec::new(), Vec::new(), Trace::default());
         loop {
-            let other = match answer(self.receive(begun + limit + SILENCE)?) {
-                Ok((outcome, took)) => {
-                    return Ok(Called {
-                        outcome,
-                        took: took.unwrap_or_else(|| begun.elapsed()),
-                        lines,
-                        metrics,
-                        trace,
-                    });
+            let answer = match self.receive(begun + limit + SILENCE)? {
+                FromWorker::Checked { outcome, took, .. } => Answer::Checked(outcome, took),
+                FromWorker::Notified { result, .. } => Answer::Notified(result),
+                FromWorker::Log { level, message, .. } => {
+                    lines.push((level, message));
+                    continue;
                 }
-                Err(other) => other,
-            };
-            match other {
-                FromWorker::Log { level, message, .. } => lines.push((level, message)),
-                FromWorker::Used(usage) => metrics.extend(usage.metrics),
-                FromWorker::Traced(told) => trace = told,
+                FromWorker::Used(usage) => {
+                    metrics.extend(usage.metrics);
+                    continue;
+                }
+                FromWorker::Traced(told) => {
+                    trace = told;
+                    continue;
+                }
                 FromWorker::Act(call) => {
                     let why = "there is no daemon here to run actions".to_owned();
                     let result = Err(ActionError::Spawn(why));
                     self.send(&ToWorker::Acted { id: call.id, result })?;
+                    continue;
                 }
-                FromWorker::Ready { .. }
-                | FromWorker::Loaded { .. }
-                | FromWorker::Checked { .. }
-                | FromWorker::Notified { .. } => {}
+                FromWorker::Ready { .. } | FromWorker::Loaded { .. } => continue,
+            };
+            if let Some((outcome, took)) = mine(answer) {
+                return Ok(Called {
+                    outcome,
+                    took: took.unwrap_or_else(|| begun.elapsed()),
+                    lines,
+                    metrics,
+                    trace,
+                });
             }
         }
     }
@@ -201,11 +214,18 @@ impl Drop for Workshop {
 }
 
 fn gone(error: &std::io::Error) -> Failure {
-    lost(match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => "it gives no answer",
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => "it has ended",
-        _ => return lost(&error.to_string()),
-    })
+    let ended = [
+        ErrorKind::UnexpectedEof,
+        ErrorKind::BrokenPipe,
+        ErrorKind::ConnectionReset,
+    ];
+    if ended.contains(&error.kind()) {
+        return lost("it has ended");
+    }
+    if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) {
+        return lost("it gives no answer");
+    }
+    lost(&error.to_string())
 }
 
 fn lost(why: &str) -> Failure {
