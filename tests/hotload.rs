@@ -66,6 +66,33 @@ pub(crate) fn replaced_plugin_answers_the_next_call() -> Result<()> {
     unmoved(&pair, start)
 }
 
+/// An operator goes back, and the file that was gone back from is not taken again.
+pub(crate) fn rollback_serves_the_version_before() -> Result<()> {
+    let pair = pair_with_version()?;
+    let start = Instant::now();
+    let early = pair.one.ask(&["plugin", "rollback", "version"])?;
+    ensure!(
+        early.code() == Some(1) && early.text().contains("one version only"),
+        "nothing to go back to: {early:?}"
+    );
+    let two = place::plugin("test-version-two")?;
+    install_plugin(&pair.world.lb01, "version", &two)?;
+    wait_message(&pair, "two")?;
+    let ran = pair.one.ask(&["plugin", "rollback", "version"])?;
+    ensure!(ran.code() == Some(0), "the way back: {ran:?}");
+    wait_message(&pair, "one")?;
+    let list = pair.one.ask(&["plugin", "list"])?;
+    ensure!(
+        list.code() == Some(0) && list.out.contains("an operator went back from"),
+        "the list does not say so: {list:?}"
+    );
+    install_plugin(&pair.world.lb01, "version", &two)?;
+    holds_for("the version before", 10 * PACE, || {
+        Ok(pair.one.status()?.check("version")["message"] == "one")
+    })?;
+    unmoved(&pair, start)
+}
+
 /// Story line 9, second half.
 pub(crate) fn broken_plugin_changes_nothing_but_the_status() -> Result<()> {
     let pair = pair_with_version()?;

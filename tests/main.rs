@@ -52,6 +52,7 @@ const TESTS: &[Test] = tests![
     cage::plugin_that_is_not_the_pinned_one_is_refused,
     hotload::replaced_plugin_answers_the_next_call,
     hotload::broken_plugin_changes_nothing_but_the_status,
+    hotload::rollback_serves_the_version_before,
     interop::v2_standfast_first,
     interop::v2_keepalived_first,
     interop::v3_standfast_first,

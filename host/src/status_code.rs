@@ -9,6 +9,8 @@ pub(crate) enum Code {
     Ok = 0,
     /// Something failed while running; for `status`: degraded.
     Runtime = 1,
+    /// A plugin that was called once says fail.
+    Fail = 2,
     /// The configuration is invalid; for `status`: not running.
     Config = 3,
     /// A right is missing.

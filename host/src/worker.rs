@@ -272,9 +272,11 @@ impl Key {
             FromWorker::Loaded { generation, .. } => Some(Self::Load(*generation)),
             FromWorker::Checked { check, run, .. } => Some(Self::Check(check.to_string(), *run)),
             FromWorker::Notified { notify, id, .. } => Some(Self::Notify(notify.to_string(), *id)),
-            FromWorker::Ready { .. } | FromWorker::Log { .. } | FromWorker::Act(_) | FromWorker::Used(_) => {
-                None
-            }
+            FromWorker::Ready { .. }
+            | FromWorker::Log { .. }
+            | FromWorker::Act(_)
+            | FromWorker::Used(_)
+            | FromWorker::Traced(_) => None,
         }
     }
 }
@@ -305,6 +307,8 @@ fn to_event(message: FromWorker) -> Option<Event> {
         FromWorker::Notified { notify, id, result } => Some(Event::Notified { notify, id, result }),
         FromWorker::Act(call) => Some(Event::Act(call)),
         FromWorker::Used(usage) => Some(Event::Used(usage)),
+        // For `plugin run`, which starts a worker of its own.
+        FromWorker::Traced(_) => None,
         FromWorker::Log {
             subject,
             level,

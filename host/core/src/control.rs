@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ServiceName, VrrpState};
+use crate::ids::{PluginName, ServiceName, VrrpState};
 use crate::status::Snapshot;
 
 /// No request is longer; a longer one gets an error reply and the end of the connection.
@@ -27,6 +27,11 @@ pub enum Request {
     },
     /// Read the configuration again.
     Reload {},
+    /// Go back to the version of a plugin that served before.
+    Rollback {
+        /// Which one.
+        plugin: PluginName,
+    },
     /// Act on a service.
     Service {
         /// Which one.

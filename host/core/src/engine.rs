@@ -190,6 +190,7 @@ impl Engine {
                 self.catalog.on_file(&plugin, path, now);
                 self.release_checks(&plugin, now);
             }
+            Event::RollBack { plugin, ticket } => self.on_roll_back(&plugin, ticket, now),
             Event::PluginLoaded {
                 plugin,
                 generation,

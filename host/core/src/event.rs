@@ -90,6 +90,13 @@ pub enum Event {
         /// The router.
         router: RouterName,
     },
+    /// An operator wants the version of a plugin that served before; answered by `Command::Answer`.
+    RollBack {
+        /// The plugin.
+        plugin: PluginName,
+        /// Whom to answer.
+        ticket: u64,
+    },
     /// A service's process ended.
     ServiceExited {
         /// The service.

@@ -21,7 +21,8 @@
 //! | how often nginx restarts | `service/restart.rs` |
 //! | what happens when nginx dies | `service/machine.rs` |
 //! | why a start failed | `service/failure.rs` |
-//! | when a new plugin is taken | `plugin/catalog.rs` |
+//! | when a new plugin is taken, and when the one before | `plugin/catalog.rs` |
+//! | what a plugin file says of itself | `plugin/inspection.rs` |
 //! | what a hook is told | `engine/telling.rs` |
 //! | when a hook is told | `hooks.rs` |
 //! | what plugins were denied and measured | `plugin/usage.rs` |

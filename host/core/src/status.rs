@@ -290,8 +290,17 @@ pub struct PluginStatus {
     pub path: Option<String>,
     /// SHA-256 of what serves; `None`: nothing serves.
     pub digest: Option<String>,
+    /// Version of `standfast:plugin` that it was built against.
+    #[serde(default)]
+    pub interface: Option<String>,
     /// Age of what serves.
     pub loaded_ms: Option<u64>,
+    /// SHA-256 of what served before, to which `plugin rollback` goes back.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// SHA-256 of what an operator went back from; a file with it is not taken.
+    #[serde(default)]
+    pub set_aside: Option<String>,
     /// Why the newest file is not what serves.
     pub error: Option<String>,
 }

@@ -2,80 +2,16 @@
 
 mod lan;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use lan::Lan;
+use lan::bench::{Bench, tcp};
 use lan::config::{With, check, hook, id, ms, node, secs};
 use lan::hands::loaded;
 use standfast_core::command::Command;
 use standfast_core::event::Event;
-use standfast_core::ids::{PluginName, VrrpState};
-use standfast_core::plugin::catalog::{Catalog, Load};
+use standfast_core::ids::VrrpState;
+use standfast_core::plugin::catalog::Load;
 use standfast_core::plugin::channel::LoadedPlugin;
-use standfast_core::status::PluginStatus;
 use standfast_core::time::Instant;
-
-struct Bench {
-    catalog: Catalog,
-    now: Instant,
-}
-
-impl Bench {
-    /// `tcp` is served by digest `one`.
-    fn serving() -> Self {
-        let mut bench = Self::empty(&["tcp"]);
-        bench.file("tcp", true);
-        let load = bench.load();
-        bench.answer(&load, Ok(loaded("one")));
-        bench
-    }
-
-    fn empty(plugins: &[&str]) -> Self {
-        let now = Instant::from_nanos(1);
-        let mut catalog = Catalog::default();
-        plugins.iter().for_each(|plugin| catalog.add(id(plugin)));
-        catalog.worker_up(now);
-        Self { catalog, now }
-    }
-
-    fn file(&mut self, plugin: &str, there: bool) {
-        let path = there.then(|| PathBuf::from(format!("/plugins/{plugin}.wasm")));
-        self.catalog.on_file(&id(plugin), path, self.now);
-    }
-
-    /// The load that comes next; time passes until then.
-    fn load(&mut self) -> Load {
-        self.now = self.now.max(self.catalog.deadline().expect("a load is due"));
-        self.catalog.poll(self.now).expect("a load is due")
-    }
-
-    fn answer(&mut self, load: &Load, result: Result<LoadedPlugin, String>) -> Option<(String, bool)> {
-        self.catalog
-            .on_loaded(&load.plugin, load.generation, result, self.now)
-    }
-
-    fn nothing_for(&mut self, time: Duration) {
-        self.now = self.now + time;
-        assert_eq!(self.catalog.poll(self.now), None);
-    }
-
-    fn tcp(&self) -> PluginStatus {
-        self.catalog
-            .status(self.now)
-            .into_iter()
-            .find(|status| status.name == "tcp")
-            .expect("it is named")
-    }
-
-    fn digest(&self) -> Option<String> {
-        self.tcp().digest
-    }
-}
-
-fn tcp() -> PluginName {
-    id("tcp")
-}
 
 #[test]
 fn the_first_file_is_loaded_at_once() {

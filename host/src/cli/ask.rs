@@ -86,7 +86,7 @@ fn done(place: &Place, request: &Request) -> Result<Code, Failure> {
     Ok(Code::Ok)
 }
 
-fn one(place: &Place, request: &Request) -> Result<Answer, Failure> {
+pub(super) fn one(place: &Place, request: &Request) -> Result<Answer, Failure> {
     let gone = || {
         Failure::new(
             Code::Runtime,
@@ -100,8 +100,7 @@ fn show(snapshot: &Snapshot, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return say(&json(snapshot)?);
     }
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    say(render(snapshot, Paint(colours)).trim_end())
+    say(render(snapshot, Paint::of_stdout()).trim_end())
 }
 
 fn event_line(event: &EventLine) -> String {
@@ -124,7 +123,7 @@ fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::new(Code::Runtime, error.to_string()))
 }
 
-fn unexpected(answer: &Answer) -> Failure {
+pub(super) fn unexpected(answer: &Answer) -> Failure {
     Failure::new(
         Code::Runtime,
         format!("the daemon answered something else: {answer:?}"),

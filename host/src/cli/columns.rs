@@ -1,6 +1,7 @@
 //! Text in columns, with colours only where asked for.
 
 use std::fmt::Write;
+use std::io::IsTerminal;
 
 /// Whether to use colours.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,11 @@ pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 impl Paint {
+    /// Colours for a terminal, unless NO_COLOR is set.
+    pub(super) fn of_stdout() -> Self {
+        Self(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+    }
+
     pub(super) fn word(self, text: &str, colour: Colour) -> String {
         if !self.0 {
             return text.to_owned();

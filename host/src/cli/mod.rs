@@ -2,6 +2,7 @@
 
 mod ask;
 mod columns;
+mod plugin;
 mod print;
 mod run;
 mod table;
@@ -23,6 +24,8 @@ const EXAMPLES: &str = "Examples:
   standfast why VI_1                                why is it so?
   standfast events --follow                         what happens
   standfast service reload nginx                    `nginx -t`, then reload
+  standfast plugin new --lang rust disk-full        a plugin of one's own; then `plugin inspect`, `run`, `bench`
+  standfast plugin list                             which plugin files serve, and since when
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration invalid (status: not running), 4 no permission,
 5 already running, 6 environment (plugin, worker, key or nft missing). An interface that is missing is waited for.";
@@ -57,6 +60,9 @@ enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Write, look at and try plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Verb),
     /// Act on a supervised service.
     Service {
         /// What to do.
@@ -171,6 +177,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Why { name, place } => ask::why(&place, name),
         Verb::Events(args) => ask::events(&args),
         Verb::Reload { place } => ask::reload(&place),
+        Verb::Plugin(verb) => plugin::plugin(&verb),
         Verb::Service { action, name, place } => ask::service(&place, name, action.into()),
     };
     match result {

@@ -36,16 +36,12 @@ impl Daemon {
                 let _ = reply.send(Told::Stream(kept, follow.then_some(news)));
             }
             Request::Reload {} => self.begin_reload(Some(reply)),
+            Request::Rollback { plugin } => {
+                let ticket = self.ticket(reply);
+                self.engine.handle(Event::RollBack { plugin, ticket }, now());
+            }
             Request::Service { name, action } => {
-                self.next_ticket += 1;
-                let ticket = self.next_ticket;
-                let (asker, answered) = oneshot::channel::<Result<String, String>>();
-                self.hands.askers.insert(ticket, asker);
-                tokio::task::spawn_local(async move {
-                    let stopping = Err("the daemon is stopping".to_owned());
-                    let result = answered.await.unwrap_or(stopping);
-                    answer(reply, result.map(|message| Answer::Done { message }));
-                });
+                let ticket = self.ticket(reply);
                 self.engine.handle(
                     Event::Operate {
                         service: name,
@@ -56,6 +52,19 @@ impl Daemon {
                 );
             }
         }
+    }
+
+    /// Has whoever asked told what comes of it.
+    fn ticket(&mut self, reply: oneshot::Sender<Told>) -> u64 {
+        self.next_ticket += 1;
+        let (asker, answered) = oneshot::channel::<Result<String, String>>();
+        self.hands.askers.insert(self.next_ticket, asker);
+        tokio::task::spawn_local(async move {
+            let stopping = Err("the daemon is stopping".to_owned());
+            let result = answered.await.unwrap_or(stopping);
+            answer(reply, result.map(|message| Answer::Done { message }));
+        });
+        self.next_ticket
     }
 
     fn why(&self, name: &str) -> Result<Answer, String> {

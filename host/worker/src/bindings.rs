@@ -1,4 +1,5 @@
 //! Rust types of `wit/plugin.wit`, generated; the host's side of every interface is in `host/`.
+//! What it tells to `tracing` is for `trace`; where nobody listens it costs nothing.
 
 #![allow(unreachable_pub, reason = "generated")]
 
@@ -6,11 +7,12 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "everything",
     imports: {
-        "standfast:plugin/actions": async,
-        "standfast:plugin/processes": async,
-        "standfast:plugin/net": async,
-        "standfast:plugin/mail": async,
-        "standfast:plugin/files": async,
+        "standfast:plugin/actions": async | tracing | verbose_tracing,
+        "standfast:plugin/processes": async | tracing | verbose_tracing,
+        "standfast:plugin/net": async | tracing | verbose_tracing,
+        "standfast:plugin/mail": async | tracing | verbose_tracing,
+        "standfast:plugin/files": async | tracing | verbose_tracing,
+        default: tracing | verbose_tracing,
     },
     exports: { default: async },
 });

@@ -153,6 +153,9 @@ impl Caller {
         timeout: Duration,
     ) -> Result<Store<Session>, CallError> {
         let shared = Arc::clone(&self.shared);
+        if let Some(tracer) = &shared.tracer {
+            tracer.begin();
+        }
         let scope = Scope::new(facts, subject, shared, received, timeout);
         Session::store(&self.machine.engine, scope).await
     }
@@ -194,6 +197,9 @@ fn settle<T>(store: &Store<Session>, ended: Ended<T>, timeout: Duration) -> Resu
     let session = store.data();
     let last_words = session.output.finish();
     session.scope.subject.report();
+    if let Some(tracer) = &session.scope.shared.tracer {
+        session.scope.subject.traced(tracer.take(session.limits.used));
+    }
     match ended {
         Ok(Ok(Ok(answer))) => Ok(answer),
         Ok(Ok(Err(failure))) => Err(failed(failure)),

@@ -13,6 +13,8 @@ use crate::session::Session;
 pub(crate) struct Loaded {
     /// SHA-256 of the component file.
     pub(crate) digest: String,
+    /// Version of `standfast:plugin` that it was built against.
+    pub(crate) interface: String,
     /// Linked, one step before an instance.
     pub(crate) pre: InstancePre<Session>,
     /// Set if it is a check.

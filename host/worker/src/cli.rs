@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use standfast_core::config::worker::EngineKind;
 
-use crate::serve;
+use crate::{inspect, serve};
 
 const EXAMPLES: &str = "Examples:
   standfast-worker                                    serve on standard input, cache in /var/cache/standfast
@@ -25,6 +25,11 @@ struct Arguments {
 enum Verb {
     /// Serve the daemon on standard input until it closes.
     Run(Options),
+    /// Say what a component file says of itself, as JSON.
+    Inspect {
+        /// The component.
+        file: PathBuf,
+    },
 }
 
 /// How to serve.
@@ -45,6 +50,9 @@ pub(crate) struct Options {
     /// What executes plugins: native or pulley.
     #[arg(long, value_name = "KIND", default_value = "native", value_parser = engine)]
     pub(crate) engine: EngineKind,
+    /// Tell all that calls do with the host, for their author.
+    #[arg(long)]
+    pub(crate) trace: bool,
 }
 
 fn engine(word: &str) -> Result<EngineKind, String> {
@@ -65,8 +73,11 @@ pub(crate) fn run() -> Result<(), String> {
             executables: false,
             user: None,
             engine: EngineKind::default(),
+            trace: false,
         })
     };
-    let Verb::Run(options) = Arguments::parse().verb.unwrap_or_else(usual);
-    serve::run(&options)
+    match Arguments::parse().verb.unwrap_or_else(usual) {
+        Verb::Run(options) => serve::run(&options),
+        Verb::Inspect { file } => inspect::run(&file),
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass};
-use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin};
+use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin, SET_ASIDE};
 use wasmtime::component::Component;
 
 use crate::bindings::exports::standfast::plugin::{check, lifecycle, notify};
@@ -45,12 +45,22 @@ impl Loader {
         let (digest, size, cached, refused) = match fresh {
             Ok((digest, size, cached)) => (digest, size, cached, None),
             Err(reason) => {
-                let (digest, size) = self.fallback(&request).await.ok_or_else(|| reason.clone())?;
+                let lost = || match &request.set_aside {
+                    Some(_) if self.is_set_aside(&request) => {
+                        "the version before is not in the cache any more".to_owned()
+                    }
+                    Some(_) | None => reason.clone(),
+                };
+                let (digest, size) = self.fallback(&request).await.ok_or_else(lost)?;
                 (digest, size, true, Some(reason))
             }
         };
+        let serving = self.catalog.get(&request.plugin);
         Ok(LoadedPlugin {
             digest,
+            interface: serving
+                .map(|serving| serving.interface.clone())
+                .unwrap_or_default(),
             size,
             cached,
             took: begun.elapsed(),
@@ -63,6 +73,9 @@ impl Loader {
         let digest = hex(&Sha256::digest(&bytes));
         matches_pin(request, &digest)?;
         let size = bytes.len() as u64;
+        if request.set_aside.as_ref() == Some(&digest) {
+            return Err(SET_ASIDE.into());
+        }
         let serving = self.catalog.get(&request.plugin);
         if serving.as_ref().is_some_and(|serving| serving.digest == digest) {
             return Ok((digest, size, true));
@@ -80,11 +93,17 @@ impl Loader {
         Ok((digest, size, cached))
     }
 
-    /// What served before a restart of the worker, if nothing does.
+    /// What serves is what an operator goes back from.
+    fn is_set_aside(&self, request: &LoadPlugin) -> bool {
+        let serving = self.catalog.get(&request.plugin);
+        serving.is_some_and(|serving| request.set_aside.as_ref() == Some(&serving.digest))
+    }
+
+    /// What served before a restart of the worker, if nothing does, or before an operator goes back.
     async fn fallback(&self, request: &LoadPlugin) -> Option<(String, u64)> {
         let digest = request.fallback.clone()?;
         matches_pin(request, &digest).ok()?;
-        if self.catalog.get(&request.plugin).is_some() {
+        if self.catalog.get(&request.plugin).is_some() && !self.is_set_aside(request) {
             return None;
         }
         let (component, size) = self.cached(&digest)?;
@@ -161,6 +180,7 @@ impl Loader {
         }
         Ok(Loaded {
             digest,
+            interface: self.interface(component),
             lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
             pre,
             check,
@@ -169,7 +189,16 @@ impl Loader {
     }
 
     /// One call with the real grants, its verdict thrown away and all that it keeps, tells and asks for with it; a hook
-    /// is only made, for it has effects.
+    /// Version of the exported interface.
+    fn interface(&self, component: &Component) -> String {
+        let engine = &self.caller.machine.engine;
+        let component_type = component.component_type();
+        let mut exports = component_type.exports(engine);
+        let ours = exports.find_map(|(name, _)| name.strip_prefix("standfast:plugin/")?.split_once('@'));
+        ours.map(|(_, version)| version.to_owned()).unwrap_or_default()
+    }
+
+    /// One call with the real grants, its verdict thrown away; a hook is only made, for it has effects.
     async fn try_out(&self, request: &LoadPlugin, loaded: &Loaded) -> Result<(), String> {
         let name = request.plugin.as_str();
         let ended = match request.trial.clone() {

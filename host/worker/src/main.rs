@@ -7,6 +7,7 @@
 //! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
 //! | what a plugin may reach | `grants`, `addresses`, `stdio`, `wasi`, `host/` |
 //! | what outlives a call | `subject`, `memory`, `tally`, `names`, `desk` |
+//! | what a plugin's author is told | `inspect`, `trace` |
 //! | what other processes execute | `executables` |
 //! | what this program itself may do | `cage/` |
 
@@ -26,6 +27,7 @@ mod fork;
 mod forkserver;
 mod grants;
 mod host;
+mod inspect;
 mod lane;
 mod load;
 mod memory;
@@ -39,6 +41,7 @@ mod stdio;
 mod subject;
 mod tally;
 mod text;
+mod trace;
 mod trusted;
 mod wasi;
 

@@ -32,6 +32,7 @@ use crate::lane::Lane;
 use crate::load::Loader;
 use crate::shared::Shared;
 use crate::subject::{Kind, Subjects};
+use crate::trace::Tracer;
 use crate::trusted::Trust;
 
 /// Checks that run at the same time. With hooks and trial calls this fits the pool (`engine::SLOTS`).
@@ -52,6 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let looker = options.executables.then(|| executables::start(account.as_ref()));
     let executables = Executables::new(looker.transpose()?);
     cage::give_up_rights(account.as_ref());
+    let tracer = options.trace.then(Tracer::start).transpose()?;
     let compiler = Compiler::new(forkserver::start(options.engine)?);
     let channel = daemon()?;
     let own = prepared.is_ok().then_some(Path::new(HERE));
@@ -71,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         });
     let main = Builder::new_current_thread().enable_io().build().map_err(text)?;
     let (out, answers) = mpsc::channel(OUT_MAX);
-    let shared = Shared::new(out.clone(), executables).map_err(text)?;
+    let shared = Shared::new(out.clone(), executables, tracer).map_err(text)?;
     let worker = Worker::start(machine, shared, (cache, compiler, trust), out)?;
     let ended = main.block_on(async {
         let (from, to) = UnixStream::from_std(channel).map_err(text)?.into_split();

@@ -87,7 +87,8 @@ pub(crate) struct Limits {
     pub(crate) memory: usize,
     /// Whether more was asked for: a plugin out of memory traps like any other.
     pub(crate) refused: bool,
-    used: usize,
+    /// Bytes of linear memory so far: it never shrinks.
+    pub(crate) used: usize,
 }
 
 impl Limits {

@@ -12,6 +12,7 @@ use crate::desk::Desk;
 use crate::executables::Executables;
 use crate::host::proc::Look;
 use crate::names::Names;
+use crate::trace::Tracer;
 
 /// What all calls share.
 pub(crate) struct Shared {
@@ -25,17 +26,24 @@ pub(crate) struct Shared {
     pub(crate) executables: Arc<Executables>,
     /// TLS, set up at the first https request.
     pub(crate) tls: Tls,
+    /// Where calls are noted, if they are.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl Shared {
     /// Actions are asked for at `out`.
-    pub(crate) fn new(out: mpsc::Sender<FromWorker>, executables: Executables) -> io::Result<Self> {
+    pub(crate) fn new(
+        out: mpsc::Sender<FromWorker>,
+        executables: Executables,
+        tracer: Option<Tracer>,
+    ) -> io::Result<Self> {
         Ok(Self {
             names: Names::start()?,
             desk: Desk::new(out),
             processes: Snapshot::default(),
             executables: Arc::new(executables),
             tls: Tls::default(),
+            tracer,
         })
     }
 }

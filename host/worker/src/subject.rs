@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::Grants;
-use standfast_core::plugin::call::User;
+use standfast_core::plugin::call::{Trace, User};
 use standfast_core::plugin::channel::{FromWorker, LogLevel};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -18,7 +18,7 @@ use crate::grants::Want;
 use crate::lane::Apart;
 use crate::memory::Memory;
 use crate::tally::Tally;
-use crate::text;
+use crate::{text, trace};
 
 /// Subjects remembered; beyond that the idle ones are forgotten.
 const SUBJECTS_MAX: usize = 4096;
@@ -154,6 +154,7 @@ impl Subject {
     /// Counts what was denied, and tells the operator, once a minute, which line would allow it.
     pub(crate) fn deny(&self, want: Want<'_>) {
         self.tally().deny();
+        trace::denied(|| want.grant());
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.retain(|_, told| told.elapsed() < DENIAL_PAUSE);
         if denied.len() >= DENIALS_MAX {
@@ -190,6 +191,11 @@ impl Subject {
                 break;
             }
         }
+    }
+
+    /// Tells the author what a call did.
+    pub(crate) fn traced(&self, trace: Trace) {
+        drop(self.out.try_send(FromWorker::Traced(trace)));
     }
 
     /// What it has measured and was denied.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use kdl::KdlValue;
+use kdl::{KdlNode, KdlValue};
 use serde::{Deserialize, Serialize};
 
 use crate::config::address::{self, HostPort, HttpPrefix};
+use crate::config::error::{ConfigErrors, Faults};
 use crate::config::mail::{self, MailGrant};
 use crate::config::node::{Node, words};
 use crate::config::reach::{self, NamePattern, PingTarget, ProcessGrant, ReadGrant};
+use crate::config::syntax;
 use crate::config::value::{self, Wrong, wrong};
 use crate::config::words::short;
 use crate::ids::ActionName;
@@ -68,6 +70,42 @@ impl Default for Grants {
             metrics: 0,
             log_per_second: 10,
         }
+    }
+}
+
+/// Reads lines of a `grant` block that stand nowhere else: `tcp "127.0.0.1:80"`, each as it would be written there.
+///
+/// # Errors
+/// Every fault of the lines.
+pub fn from_lines(lines: &[String]) -> Result<Grants, ConfigErrors> {
+    let faults = Faults::default();
+    // A line of its own for each, so that a fault names the one that it is in.
+    let text = lines.join("\n");
+    let block = format!("grant {{\n{text}\n}}\n");
+    let read = |block: &KdlNode, base| {
+        let mut around = KdlNode::new("use");
+        around.ensure_children().nodes_mut().push(block.clone());
+        grants(Node {
+            kdl: &around,
+            base,
+            faults: &faults,
+        })
+    };
+    let found = match syntax::nodes(&block, &faults).as_deref() {
+        Some([(base, one)]) => read(one, *base),
+        Some(_) => {
+            faults.add(
+                (0, 1).into(),
+                "a line closes the `grant` block",
+                "take out the `}`",
+            );
+            None
+        }
+        None => None,
+    };
+    match found {
+        Some(grants) if faults.is_empty() => Ok(grants),
+        Some(_) | None => Err(faults.finish("--grant", &block)),
     }
 }
 

@@ -37,6 +37,7 @@ impl Engine {
             Event::Link { interface, link } => self.is_news(interface, link.as_ref()),
             Event::Operate { .. }
             | Event::PluginFile { .. }
+            | Event::RollBack { .. }
             | Event::PluginLoaded { .. }
             | Event::Reload(_)
             | Event::ReloadRefused(_)

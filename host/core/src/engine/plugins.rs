@@ -64,6 +64,15 @@ impl Engine {
         self.release_checks(plugin, now);
     }
 
+    /// An operator wants the version before. What became of it is told as any load is.
+    pub(super) fn on_roll_back(&mut self, plugin: &PluginName, ticket: u64, now: Instant) {
+        let result = self.catalog.roll_back(plugin, now);
+        if let Ok(line) = &result {
+            self.record("plugin", plugin.as_str(), line.clone(), false, now);
+        }
+        self.commands.push_back(Command::Answer { ticket, result });
+    }
+
     /// A check may begin once a load of its plugin was answered, well or badly.
     pub(super) fn release_checks(&mut self, plugin: &PluginName, now: Instant) {
         if !self.catalog.answered(plugin) {
@@ -182,6 +191,7 @@ impl Engine {
             generation,
             path,
             fallback,
+            set_aside,
             replaces,
         } = load;
         let user = self
@@ -200,6 +210,7 @@ impl Engine {
             trial,
             pin,
             fallback,
+            set_aside,
         }
     }
 }

@@ -29,6 +29,10 @@ impl Engine {
         if let Some(plugin) = snapshot.plugins.iter().find(|plugin| plugin.name == name) {
             let digest = plugin.digest.as_deref().unwrap_or("nothing");
             lines.push(format!("plugin {name}: {digest} serves"));
+            let aside = plugin.set_aside.as_deref();
+            lines.extend(
+                aside.map(|from| format!("an operator went back from {from}, which is not taken again")),
+            );
             lines.extend(plugin.error.clone());
         }
         (!lines.is_empty()).then_some(lines)

@@ -229,3 +229,31 @@ pub enum ActionError {
 
 /// What one run of a check came to.
 pub type CheckOutcome = Result<Verdict, CallError>;
+
+/// What one call did with the host, for its author; only a worker that was started with `--trace` tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Calls of the host, in order.
+    pub calls: Vec<HostCall>,
+    /// Further calls that found no room.
+    pub left_out: u64,
+    /// Most linear memory at a time, bytes.
+    pub memory: u64,
+    /// CPU time of the worker during the call.
+    pub cpu: Duration,
+}
+
+/// One call of the host by a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostCall {
+    /// `net.tcp-connect`; functions of WASI have `wasi:` before.
+    pub function: String,
+    /// Names and values, cut.
+    pub arguments: String,
+    /// What came back, cut; `None`: nothing, because it has no result, or because the plugin ended first.
+    pub result: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// The line that would allow it, if it was denied.
+    pub denied: Option<String>,
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ids::PluginName;
-use crate::plugin::channel::LoadedPlugin;
+use crate::plugin::channel::{LoadedPlugin, SET_ASIDE};
 use crate::status::PluginStatus;
 use crate::time::{Instant, millis};
 
@@ -25,6 +25,8 @@ pub struct Load {
     pub path: PathBuf,
     /// What served before.
     pub fallback: Option<String>,
+    /// What is not to be taken, because an operator went back from it.
+    pub set_aside: Option<String>,
     /// Whether an older version serves, which a trial call protects. Without one there is nothing to protect, and the
     /// checks themselves show what is wrong.
     pub replaces: bool,
@@ -41,6 +43,12 @@ struct Entry {
     serving: Option<(LoadedPlugin, Instant)>,
     /// Digest of what served in a worker that has died; it is loaded again from the cache if need be.
     lost: Option<String>,
+    /// Digest of what served before that.
+    before: Option<String>,
+    /// Digest to go back to, while that is under way.
+    back_to: Option<String>,
+    /// Digest that an operator went back from.
+    set_aside: Option<String>,
     error: Option<String>,
     /// Whether this worker answered a load, or there is none to wait for: calls can begin (or are known to fail).
     answered: bool,
@@ -145,14 +153,56 @@ impl Catalog {
         let path = entry.path.clone()?;
         self.generation += 1;
         self.loading = Some((plugin.clone(), self.generation, now + LOAD_LIMIT));
-        let fallback = entry.serves().or(entry.lost.as_deref()).map(str::to_owned);
+        let fallback = entry
+            .back_to
+            .as_deref()
+            .or_else(|| entry.serves())
+            .or(entry.lost.as_deref());
         Some(Load {
             plugin: plugin.clone(),
             generation: self.generation,
             path,
-            fallback,
+            fallback: fallback.map(str::to_owned),
+            set_aside: entry.set_aside.clone(),
             replaces: entry.serving.is_some(),
         })
+    }
+
+    /// Goes back to the version that served before. Says what will be, or why not.
+    ///
+    /// # Errors
+    /// There is none, or another load is on its way.
+    pub fn roll_back(&mut self, plugin: &PluginName, now: Instant) -> Result<String, String> {
+        let loading = self.loading.as_ref().is_some_and(|(name, ..)| name == plugin);
+        let Some(entry) = self.entries.get_mut(plugin) else {
+            return Err(format!(
+                "no plugin is called {plugin}; `standfast plugin list` has them all"
+            ));
+        };
+        let Some(present) = entry.serves().map(str::to_owned) else {
+            return Err(format!(
+                "{plugin} does not serve; `standfast why {plugin}` says why"
+            ));
+        };
+        let Some(before) = entry.before.clone() else {
+            return Err(format!(
+                "{plugin} has had one version only since this daemon runs; put the older file back instead"
+            ));
+        };
+        if loading || entry.load_at.is_some() {
+            return Err(format!(
+                "a file of {plugin} is being loaded; ask again when it is done"
+            ));
+        }
+        let line = format!(
+            "{plugin} goes back from {} to {}",
+            short(&present),
+            short(&before)
+        );
+        entry.back_to = Some(before);
+        entry.set_aside = Some(present);
+        entry.load_at = Some(now);
+        Ok(line)
     }
 
     /// A load was answered. Another generation is stale. Returns a line for the record, and whether it is bad news.
@@ -167,13 +217,21 @@ impl Catalog {
             .take_if(|(loading, number, _)| loading == plugin && *number == generation)?;
         let entry = self.entries.get_mut(plugin)?;
         entry.answered = true;
+        let back_to = entry.back_to.take();
         match result {
             Ok(loaded) => {
-                entry.error.clone_from(&loaded.refused);
+                let bad = loaded.refused.clone().filter(|why| why != SET_ASIDE);
+                entry.error.clone_from(&bad);
                 let running = entry.serves() == Some(&loaded.digest);
                 let same = running || entry.lost.as_ref() == Some(&loaded.digest);
+                let was = entry.serves().or(entry.lost.as_deref());
+                if let Some(was) = was.filter(|was| *was != loaded.digest) {
+                    entry.before = Some(was.to_owned());
+                }
                 entry.lost = None;
-                let bad = loaded.refused.clone();
+                if loaded.refused.is_none() {
+                    entry.set_aside = None;
+                }
                 let line = format!(
                     "{} serves, loaded in {} ms",
                     short(&loaded.digest),
@@ -187,7 +245,13 @@ impl Catalog {
                     None => (!same).then_some((line, false)),
                 }
             }
+            // The file is as it was when the operator went back from it.
+            Err(why) if why == SET_ASIDE && back_to.is_none() => None,
             Err(why) => {
+                if back_to.is_some() {
+                    // What serves stays, and is as good as it was.
+                    entry.set_aside = None;
+                }
                 entry.error = Some(why.clone());
                 let keeps = if entry.serving.is_some() {
                     "; the old version serves on"
@@ -221,6 +285,9 @@ impl Catalog {
             name: plugin.to_string(),
             path: entry.path.as_ref().map(|path| path.display().to_string()),
             digest: entry.serves().map(str::to_owned),
+            interface: entry.serving.as_ref().map(|(loaded, _)| loaded.interface.clone()),
+            before: entry.before.clone(),
+            set_aside: entry.set_aside.clone(),
             loaded_ms: entry.serving.as_ref().map(|(_, at)| millis(now.since(*at))),
             error: entry.error.clone(),
         };

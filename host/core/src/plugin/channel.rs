@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::ids::PluginName;
 use crate::ids::{CheckName, NotifyName};
 use crate::plugin::call::{
-    ActionCall, ActionError, ActionOutcome, CallError, CheckCall, CheckOutcome, NotifyCall, Usage,
+    ActionCall, ActionError, ActionOutcome, CallError, CheckCall, CheckOutcome, NotifyCall, Trace, Usage,
 };
 
 /// No frame is longer; a longer one ends the connection.
 pub const FRAME_MAX: usize = 1 << 20;
+
+/// Why the file that an operator went back from is not taken: no fault, but as it was wished.
+pub const SET_ASIDE: &str = "an operator went back from this very file; another one will be taken";
 
 /// Brain to worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +78,8 @@ pub enum FromWorker {
     Act(ActionCall),
     /// What was denied and measured, told ahead of a call's answer if there is anything to tell.
     Used(Usage),
+    /// What a call did with the host, told ahead of its answer by a worker that traces.
+    Traced(Trace),
     /// A line that a plugin wrote (own log interface or its standard output).
     Log {
         /// Check or hook that was running.
@@ -101,6 +106,9 @@ pub struct LoadPlugin {
     pub pin: Option<String>,
     /// Digest that served before a worker restart: taken from the cache if the file cannot be loaded.
     pub fallback: Option<String>,
+    /// Digest that an operator went back from: while the file has it, it is refused, and if it serves, `fallback`
+    /// takes its place.
+    pub set_aside: Option<String>,
 }
 
 /// What serves after a load.
@@ -108,6 +116,8 @@ pub struct LoadPlugin {
 pub struct LoadedPlugin {
     /// SHA-256 of the component file, lower-case hex.
     pub digest: String,
+    /// Version of `standfast:plugin` that it was built against.
+    pub interface: String,
     /// Size of the component file, bytes.
     pub size: u64,
     /// Whether compilation was saved by the cache.

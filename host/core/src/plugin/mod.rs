@@ -3,4 +3,5 @@
 pub mod call;
 pub mod catalog;
 pub mod channel;
+pub mod inspection;
 pub mod usage;

@@ -306,6 +306,7 @@ pub(crate) fn exited(
 pub(crate) fn loaded(digest: &str) -> LoadedPlugin {
     LoadedPlugin {
         digest: digest.into(),
+        interface: "0.1.0".into(),
         size: 1,
         cached: false,
         took: ms(5),

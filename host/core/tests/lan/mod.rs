@@ -1,6 +1,7 @@
 //! A simulated LAN: real engines, simulated hands, one clock; stepped event by event in time order.
 #![allow(dead_code, reason = "each test binary uses its own part of the LAN")]
 
+pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod faults;
 pub(crate) mod hands;

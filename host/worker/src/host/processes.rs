@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_check_whose_threads_hang_keeps_no_other_from_looking() {
         let (out, _answers) = tokio::sync::mpsc::channel(8);
-        let shared = Arc::new(Shared::new(out.clone(), Executables::new(None)).unwrap());
+        let shared = Arc::new(Shared::new(out.clone(), Executables::new(None), None).unwrap());
         let subjects = Subjects::new(out);
         let scope = |name: &str, seconds| {
             let facts = Facts {

@@ -232,6 +232,7 @@ impl Worker {
             trial: None,
             pin: None,
             fallback: None,
+            set_aside: None,
         })
     }
 
@@ -380,7 +381,7 @@ impl Worker {
         }
     }
 
-    fn receive(&mut self) -> FromWorker {
+    pub(crate) fn receive(&mut self) -> FromWorker {
         let mut length = [0; 4];
         self.channel.read_exact(&mut length).unwrap();
         let mut body = vec![0; u32::from_le_bytes(length) as usize];

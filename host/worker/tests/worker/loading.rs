@@ -23,6 +23,7 @@ fn request(path: &Path) -> LoadPlugin {
         trial: Some(check("version", TIMEOUT)),
         pin: None,
         fallback: None,
+        set_aside: None,
     }
 }
 
@@ -216,6 +217,7 @@ fn what_served_before_a_restart_serves_again_when_the_file_is_bad() {
     let loaded = worker
         .load_with(LoadPlugin {
             fallback,
+            set_aside: None,
             ..request(&bad)
         })
         .unwrap();

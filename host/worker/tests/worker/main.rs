@@ -6,6 +6,7 @@
     reason = "a wait passes over what it does not wait for"
 )]
 
+mod authors;
 mod channel;
 mod checks;
 mod dialogues;
@@ -13,6 +14,7 @@ mod driver;
 mod grants;
 mod hooks;
 mod keeping;
+mod kept;
 mod limits;
 mod loading;
 mod mail;

@@ -1,0 +1,23 @@
+"""Check NAME: `value` is at most `limit`."""
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.imports import config, log
+from wit_world.imports.log import Level
+from wit_world.imports.types import Failure_Config, Status, Verdict
+
+
+class Check(exports.Check):
+    def run(self) -> Verdict:
+        value, limit = number("value"), number("limit")
+        status = Status.PASS if value <= limit else Status.FAIL
+        if status is Status.FAIL:
+            log.write(Level.WARN, f"value {value} is over limit {limit}", [])
+        return Verdict(status, f"value {value}, limit {limit}", weight=None, next_ms=None)
+
+
+def number(key: str) -> int:
+    try:
+        return int(config.get(key) or "")
+    except ValueError:
+        raise Err(Failure_Config(f"`{key}` must be a whole number; write: {key} 10")) from None
