@@ -1,11 +1,11 @@
 //! The brain's side of the worker: starts it, speaks to it, kills it when it falls silent, starts it again.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -126,22 +126,28 @@ impl Launch {
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
         let needs = self.needs.borrow_and_update().clone();
-        let user = needs.config.user.map(|user| ["--user".to_owned(), user]);
-        let folders = needs.folders.iter();
         let child = Command::new(&self.program)
-            .arg("run")
-            .args(folders.flat_map(|folder| [OsStr::new("--read"), folder.as_os_str()]))
-            .args(needs.executables.then_some("--executables"))
-            .arg("--cache")
-            .arg(&self.cache)
-            .args(["--engine", needs.config.engine.word()])
-            .args(user.into_iter().flatten())
+            .args(arguments(&needs, &self.cache))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
         Ok((child, UnixStream::from_std(ours)?))
     }
+}
+
+/// What a worker is started with.
+pub(crate) fn arguments(needs: &WorkerNeeds, cache: &Path) -> Vec<OsString> {
+    let mut words = vec!["run".into(), "--cache".into(), cache.into()];
+    words.extend(needs.executables.then(|| "--executables".into()));
+    words.extend(["--engine".into(), needs.config.engine.word().into()]);
+    for folder in &needs.folders {
+        words.extend(["--read".into(), folder.into()]);
+    }
+    if let Some(user) = &needs.config.user {
+        words.extend(["--user".into(), user.into()]);
+    }
+    words
 }
 
 /// Speaks to one worker until it ends or must be ended; returns why.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::file::Config;
 use crate::config::grant::Grants;
 use crate::config::reach::ProcessGrant;
-use crate::config::worker::WorkerNeeds;
+use crate::config::worker::{WorkerConfig, WorkerNeeds};
 use crate::ids::{IfName, PluginName};
 
 impl Config {
@@ -44,16 +44,23 @@ impl Config {
         let grants: Vec<&Grants> = checks
             .chain(self.notifies.values().map(|notify| &notify.grants))
             .collect();
+        WorkerNeeds::of(&grants, &self.plugin_dirs, self.worker.clone())
+    }
+}
+
+impl WorkerNeeds {
+    /// For these grants, and plugins in these folders.
+    pub fn of(grants: &[&Grants], plugin_dirs: &[PathBuf], config: WorkerConfig) -> Self {
         let processes = || grants.iter().flat_map(|grants| &grants.processes);
         let folders = grants.iter().flat_map(|grants| &grants.preopen);
-        let folders = folders.chain(&self.plugin_dirs).map(|folder| top(folder));
+        let folders = folders.chain(plugin_dirs).map(|folder| top(folder));
         let files = grants.iter().flat_map(|grants| &grants.read);
         let files = files
             .map(|grant| grant.path.as_path())
             .chain(processes().filter_map(pid_file));
         let files = files.filter_map(Path::parent).map(top);
-        WorkerNeeds {
-            config: self.worker.clone(),
+        Self {
+            config,
             folders: folders.chain(files).collect(),
             executables: processes().any(|grant| matches!(grant, ProcessGrant::Exe(_))),
         }

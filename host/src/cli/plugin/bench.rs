@@ -1,6 +1,5 @@
 //! `standfast plugin bench`: what a plugin costs, with a fresh instance for each call, as the daemon has it.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -30,15 +29,15 @@ pub(super) fn bench(args: &BenchArgs) -> Result<Code, Failure> {
             ),
         ));
     }
-    let scratch = Scratch::new()?;
-    let load = |workshop: &mut Workshop| workshop.load(&args.block.plugin(&args.file)?, &args.file);
-    let cold = load(&mut Workshop::open(&program, scratch.path(), false)?)?;
-    let mut workshop = Workshop::open(&program, scratch.path(), false)?;
+    let scratch = Scratch::new(&args.file)?;
+    let load = |workshop: &mut Workshop| workshop.load(&args.block.plugin(&args.file)?, scratch.plugin());
+    let cold = load(&mut Workshop::open(&program, &scratch, &call, false)?)?;
+    let mut workshop = Workshop::open(&program, &scratch, &call, false)?;
     let cached = load(&mut workshop)?;
     if !cached.cached {
         return Err(Failure::new(
             Code::Runtime,
-            format!("the cache did not keep it: {}", Path::display(scratch.path())),
+            format!("the cache did not keep it: {}", scratch.cache().display()),
         ));
     }
     let begun = Instant::now();

@@ -19,9 +19,9 @@ pub(super) fn run(args: &RunPluginArgs) -> Result<Code, Failure> {
     let program = find_worker(args.worker.clone())?;
     let found = servable(workshop::inspect(&program, &args.file)?)?;
     let call = args.block.call(&found)?;
-    let scratch = Scratch::new()?;
-    let mut workshop = Workshop::open(&program, scratch.path(), true)?;
-    let loaded = workshop.load(&args.block.plugin(&args.file)?, &args.file)?;
+    let scratch = Scratch::new(&args.file)?;
+    let mut workshop = Workshop::open(&program, &scratch, &call, true)?;
+    let loaded = workshop.load(&args.block.plugin(&args.file)?, scratch.plugin())?;
     let report = match call {
         Call::Check(call) => {
             let limit = call.timeout;

@@ -45,6 +45,16 @@ pub(super) enum Call {
     Notify(NotifyCall),
 }
 
+impl Call {
+    /// What it may use.
+    pub(super) fn grants(&self) -> &Grants {
+        match self {
+            Self::Check(call) => &call.grants,
+            Self::Notify(call) => &call.grants,
+        }
+    }
+}
+
 impl Block {
     /// The name under which the file is loaded.
     pub(super) fn plugin(&self, file: &Path) -> Result<PluginName, Failure> {

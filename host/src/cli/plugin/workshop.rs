@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use standfast_core::config::worker::{WorkerConfig, WorkerNeeds};
 use standfast_core::ids::PluginName;
 use standfast_core::plugin::call::{
     ActionError, CallError, CheckCall, CheckOutcome, Measurement, NotifyCall, Trace, Verdict,
@@ -14,7 +15,10 @@ use standfast_core::plugin::call::{
 use standfast_core::plugin::channel::{FRAME_MAX, FromWorker, LoadPlugin, LoadedPlugin, LogLevel, ToWorker};
 use standfast_core::plugin::inspection::Inspection;
 
+use crate::cli::plugin::scratch::Scratch;
+use crate::cli::plugin::subject::Call;
 use crate::status_code::{Code, Failure};
+use crate::worker::arguments;
 
 /// Longer than any file takes to be compiled.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -64,13 +68,14 @@ pub(super) fn inspect(program: &Path, file: &Path) -> Result<Inspection, Failure
 }
 
 impl Workshop {
-    /// Starts it; `trace` has it tell what calls do with the host.
-    pub(super) fn open(program: &Path, cache: &Path, trace: bool) -> Result<Self, Failure> {
+    /// Starts it for one call; `trace` has it tell what calls do with the host.
+    pub(super) fn open(program: &Path, scratch: &Scratch, call: &Call, trace: bool) -> Result<Self, Failure> {
+        let folders = [scratch.folder().to_owned()];
+        let needs = WorkerNeeds::of(&[call.grants()], &folders, WorkerConfig::default());
         let failed = |error: std::io::Error| lost(&format!("{}: {error}", program.display()));
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
         let child = Command::new(program)
-            .args(["run", "--cache"])
-            .arg(cache)
+            .args(arguments(&needs, &scratch.cache()))
             .args(trace.then_some("--trace"))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
@@ -85,14 +90,14 @@ impl Workshop {
     }
 
     /// Reads, compiles, links and tries a file, as the daemon has it done.
-    pub(super) fn load(&mut self, plugin: &PluginName, file: &Path) -> Result<LoadedPlugin, Failure> {
-        let path = file.canonicalize().unwrap_or_else(|_| PathBuf::from(file));
+    pub(super) fn load(&mut self, plugin: &PluginName, path: PathBuf) -> Result<LoadedPlugin, Failure> {
         self.send(&ToWorker::Load(LoadPlugin {
             plugin: plugin.clone(),
             generation: 1,
             path,
             trial: None,
             fallback: None,
+            pin: None,
             set_aside: None,
         }))?;
         let until = Instant::now() + LOAD_LIMIT;

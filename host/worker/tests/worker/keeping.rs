@@ -96,6 +96,7 @@ fn a_call_on_trial_sees_what_is_kept_and_leaves_nothing_behind() {
             trial: Some(trial),
             fallback: None,
             pin: None,
+            set_aside: None,
         };
         worker.load_with(request).unwrap();
     }
