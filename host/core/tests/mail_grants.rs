@@ -15,7 +15,7 @@ fn each_login_gets_its_password() {
     let loaded = config.load_keys(|source| match source {
         KeySource::File(path) if path.as_os_str() == "/pw" => Ok(b"sEcReT\n".to_vec()),
         KeySource::Credential(name) if name == "mail" => Ok(b"OtHeR".to_vec()),
-        other => Err(format!("nobody asked for {other}")),
+        KeySource::File(_) | KeySource::Credential(_) => Err(format!("nobody asked for {source}")),
     });
     assert_eq!(loaded, Ok(()));
     let passwords: Vec<_> = config

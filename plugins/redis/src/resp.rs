@@ -12,7 +12,7 @@ pub(crate) enum Value {
     /// `$2 hi`; `None` is the null of RESP 2.
     Bulk(Option<Vec<u8>>),
     /// `*2 …`.
-    Array(Vec<Value>),
+    Array(Vec<Self>),
 }
 
 /// Nesting: `ROLE` has two floors.

@@ -76,8 +76,8 @@ fn slack(event: &Event) -> String {
     let (kind, name) = subject(event);
     let name = name.map_or_else(String::new, |name| format!(" {name}"));
     let node = attr(event, "node").map_or_else(String::new, |node| format!("{node}: "));
-    let to = attr(event, "to").map_or(word(event.now), String::as_str);
-    let from = attr(event, "from").map_or(word(event.was), String::as_str);
+    let to = attr(event, "to").map_or_else(|| word(event.now), String::as_str);
+    let from = attr(event, "from").map_or_else(|| word(event.was), String::as_str);
     let cause = attr(event, "cause").filter(|cause| !cause.is_empty());
     let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
     let line = format!("{node}{kind}{name} {from} to {to}{cause}");
