@@ -91,6 +91,7 @@ impl Talk {
     }
 
     /// A little later again, if there is time and nothing else is wrong.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "ErrorKind grows")]
     fn pause(&self, error: &io::Error) -> Result<(), Fault> {
         if error.kind() == ErrorKind::Interrupted {
             return Ok(());
