@@ -1,6 +1,8 @@
 //! What `validate` prints and warns of, and which devices are watched for a virtual router.
 
-use standfast_core::config::derived::report;
+use std::time::Duration;
+
+use standfast_core::config::derived::{detects_failure, detects_hang, report};
 use standfast_core::config::file::Config;
 
 const V4: &str = "virtual-address \"192.0.2.10/24\"";
@@ -131,4 +133,12 @@ fn a_hook_that_is_to_know_of_the_end_but_hears_of_none_is_told() {
     ] {
         assert_eq!(with(hears), "", "{hears}");
     }
+}
+
+#[test]
+fn detection_is_as_reliability_c2_says() {
+    let config = parse(&format!("{}\ncheck plain {{ plugin tcp }}", pair("")));
+    let check = &config.checks[&"plain".parse().expect("a name")];
+    assert_eq!(detects_hang(check), Duration::from_millis(2550));
+    assert_eq!(detects_failure(check), Duration::from_millis(1550));
 }
