@@ -26,6 +26,11 @@ fn language_rust() {
 }
 
 #[test]
+fn language_javascript() {
+    checks_and_hooks("javascript");
+}
+
+#[test]
 fn language_folders_all_have_a_test_and_a_readme_that_names_the_versions_in_use() {
     let folder = examples();
     let text = |path: &str| fs::read_to_string(folder.join(path)).unwrap();
