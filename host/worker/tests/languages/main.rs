@@ -31,6 +31,11 @@ fn language_javascript() {
 }
 
 #[test]
+fn language_assemblyscript() {
+    checks_and_hooks("assemblyscript");
+}
+
+#[test]
 fn language_folders_all_have_a_test_and_a_readme_that_names_the_versions_in_use() {
     let folder = examples();
     let text = |path: &str| fs::read_to_string(folder.join(path)).unwrap();
