@@ -16,7 +16,7 @@ use crate::error::{Doing, Error, Result};
 use crate::{place, provision, say};
 
 /// The folders of `examples/plugins/`; `host/worker/tests/languages/` has a test for each.
-pub const LANGUAGES: [&str; 3] = ["rust", "javascript", "assemblyscript"];
+pub const LANGUAGES: [&str; 4] = ["rust", "c", "javascript", "assemblyscript"];
 /// Builds at the same time.
 const JOBS: usize = 2;
 /// Lines of a failed build that are shown.

@@ -26,6 +26,11 @@ fn language_rust() {
 }
 
 #[test]
+fn language_c() {
+    checks_and_hooks("c");
+}
+
+#[test]
 fn language_javascript() {
     checks_and_hooks("javascript");
 }
