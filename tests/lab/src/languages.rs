@@ -16,7 +16,16 @@ use crate::error::{Doing, Error, Result};
 use crate::{place, provision, say};
 
 /// The folders of `examples/plugins/`; `host/worker/tests/languages/` has a test for each.
-pub const LANGUAGES: [&str; 4] = ["rust", "c", "javascript", "assemblyscript"];
+pub const LANGUAGES: [&str; 8] = [
+    "rust",
+    "c",
+    "cpp",
+    "zig",
+    "javascript",
+    "python",
+    "go",
+    "assemblyscript",
+];
 /// Builds at the same time.
 const JOBS: usize = 2;
 /// Lines of a failed build that are shown.

@@ -31,8 +31,28 @@ fn language_c() {
 }
 
 #[test]
+fn language_cpp() {
+    checks_and_hooks("cpp");
+}
+
+#[test]
+fn language_zig() {
+    checks_and_hooks("zig");
+}
+
+#[test]
 fn language_javascript() {
     checks_and_hooks("javascript");
+}
+
+#[test]
+fn language_python() {
+    checks_and_hooks("python");
+}
+
+#[test]
+fn language_go() {
+    checks_and_hooks("go");
 }
 
 #[test]

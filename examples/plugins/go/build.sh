@@ -1,0 +1,21 @@
+#!/bin/sh
+# Builds limit.wasm into the folder that is named, `build` if none is.
+set -eu
+cd "$(dirname "$0")"
+out=${1:-build}
+
+wit-bindgen go ../../../wit --world plugin --out-dir "$out"
+mkdir -p "$out/export_standfast_plugin_check" "$out/export_standfast_plugin_notify"
+cp check.go "$out/export_standfast_plugin_check/"
+cp hook.go "$out/export_standfast_plugin_notify/"
+cp -R ../../../wit "$out"
+cd "$out"
+# The bindings import a package of the Go module proxy; a copy in GO_PKG will do too.
+if [ -n "${GO_PKG:-}" ]; then
+    go mod edit -replace "go.bytecodealliance.org/pkg=$GO_PKG"
+else
+    go mod tidy
+fi
+GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w -checklinkname=0" -o core.wasm .
+wasm-tools component embed wit --world plugin core.wasm --output embedded.wasm
+jco new embedded.wasm --wasi-reactor --output limit.wasm
