@@ -25,8 +25,8 @@ use crate::orphans::{signal_group, sweep_group};
 const QUEUE: usize = 1024;
 /// An answer that is later than its own limit by this much means that the worker has hung.
 const SILENCE: Duration = Duration::from_secs(1);
-/// How long a load may take (compiling Python takes ten seconds).
-const LOAD_LIMIT: Duration = Duration::from_secs(59);
+/// How long a load may take: the worker's own wait for its compiler, and the trial call.
+const LOAD_LIMIT: Duration = Duration::from_secs(119);
 /// How long the worker may take to read a message.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// A worker that lived so long is started again at once.

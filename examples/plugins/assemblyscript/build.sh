@@ -9,5 +9,6 @@ asc limit.ts --runtime stub --use abort=limit/stop -Oz --textFile "$out/named.wa
 # An identifier cannot be named like an export of a component.
 sed -e 's|(export "run"|(export "standfast:plugin/check@0.1.0#run"|' \
     -e 's|(export "handle"|(export "standfast:plugin/notify@0.1.0#handle"|' "$out/named.wat" >"$out/core.wat"
-wasm-tools component embed ../../../wit --world plugin --encoding utf16 "$out/core.wat" --output "$out/embedded.wasm"
-wasm-tools component new "$out/embedded.wasm" --output "$out/limit.wasm"
+jco parse "$out/core.wat" --output "$out/core.wasm"
+node ../tools/embed.mjs ../../../wit/plugin.wit plugin utf16 "$out/core.wasm" "$out/embedded.wasm"
+jco new "$out/embedded.wasm" --output "$out/limit.wasm"

@@ -8,7 +8,7 @@ wit-bindgen go ../../../wit --world plugin --out-dir "$out"
 mkdir -p "$out/export_standfast_plugin_check" "$out/export_standfast_plugin_notify"
 cp check.go "$out/export_standfast_plugin_check/"
 cp hook.go "$out/export_standfast_plugin_notify/"
-cp -R ../../../wit "$out"
+here=$PWD
 cd "$out"
 # The bindings import a package of the Go module proxy; a copy in GO_PKG will do too.
 if [ -n "${GO_PKG:-}" ]; then
@@ -17,5 +17,5 @@ else
     go mod tidy
 fi
 GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w -checklinkname=0" -o core.wasm .
-wasm-tools component embed wit --world plugin core.wasm --output embedded.wasm
+node "$here/../tools/embed.mjs" "$here/../../../wit/plugin.wit" plugin utf8 core.wasm embedded.wasm
 jco new embedded.wasm --wasi-reactor --output limit.wasm

@@ -5,4 +5,6 @@ cd "$(dirname "$0")"
 out=${1:-build}
 
 mkdir -p "$out"
-componentize-py -d ../../../wit -w plugin componentize limit -o "$out/limit.wasm"
+cp -R limit.py ../../../wit "$out"
+cd "$out"
+componentize-py -d wit -w plugin componentize limit -o limit.wasm

