@@ -13,9 +13,8 @@ cd "$out"
 # The bindings import a package of the Go module proxy; a copy in GO_PKG will do too.
 if [ -n "${GO_PKG:-}" ]; then
     go mod edit -replace "go.bytecodealliance.org/pkg=$GO_PKG"
-else
-    go mod tidy
 fi
+go mod tidy
 GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w -checklinkname=0" -o core.wasm .
 node "$here/../tools/embed.mjs" "$here/../../../wit/plugin.wit" plugin utf8 core.wasm embedded.wasm
 jco new embedded.wasm --wasi-reactor --output limit.wasm

@@ -8,7 +8,6 @@ import (
 	. "go.bytecodealliance.org/pkg/wit/types"
 	"wit_component/standfast_plugin_log"
 	. "wit_component/standfast_plugin_notify"
-	. "wit_component/standfast_plugin_types"
 )
 
 var states = []string{"INIT", "BACKUP", "MASTER", "FAULT", "STOPPED"}
@@ -22,6 +21,8 @@ func Handle(event Event) Result[Unit, Failure] {
 		subject = event.Subject.Group()
 	case Subject_Check:
 		subject = event.Subject.Check()
+	case Subject_Service:
+		subject = event.Subject.Service()
 	}
 	line := fmt.Sprintf("%s is %s", subject, states[event.Now])
 	standfast_plugin_log.Write(standfast_plugin_log.Level_Info, line, nil)
