@@ -37,7 +37,7 @@ export function run(): usize {
 export function handle(
     id: u64, subject: i32, name: usize, length: i32, was: i32, now: i32, priority: i32, at: u64, attrs: usize, count: i32,
 ): usize {
-    const who = subject == 3 ? "daemon" : text(name, length);
+    const who = subject == 4 ? "daemon" : text(name, length);
     say(INFO, `${who} is ${STATES[now]}`);
     memory.fill(RESULT, 0, 28);
     return RESULT;

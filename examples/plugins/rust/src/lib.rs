@@ -40,7 +40,8 @@ fn number(key: &str) -> Result<i64, Failure> {
 impl notify::Guest for Limit {
     fn handle(event: Event) -> Result<(), Failure> {
         let subject = match &event.subject {
-            Subject::Instance(name) | Subject::Group(name) | Subject::Check(name) => name,
+            Subject::Instance(name) | Subject::Group(name) => name,
+            Subject::Check(name) | Subject::Service(name) => name,
             Subject::Daemon => "daemon",
         };
         let state = match event.now {

@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use standfast_core::config::topic::Subject;
 use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::{CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::LogLevel;
@@ -166,6 +167,15 @@ fn checks_and_hooks(language: &str) {
     fault.event.now = VrrpState::Fault;
     worker.notify(fault).unwrap();
     worker.log("VI_1 is FAULT");
+    // By its number alone a case of a variant may be taken for its neighbour.
+    let mut service = notify("limit");
+    service.event.subject = Subject::Service("nginx".parse().unwrap());
+    worker.notify(service).unwrap();
+    worker.log("nginx is MASTER");
+    let mut daemon = notify("limit");
+    daemon.event.subject = Subject::Daemon;
+    worker.notify(daemon).unwrap();
+    worker.log("daemon is MASTER");
 }
 
 fn limit(value: &str, limit: &str) -> CheckCall {
