@@ -66,7 +66,13 @@ fn every_pair_fits_and_needs_no_warning() {
 
 #[test]
 fn every_kdl_block_of_the_papers_is_what_it_says() {
-    for paper in ["README.md", "ARCHITECTURE.md"] {
+    let papers = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "examples/replace-scripts.md",
+        "examples/plugins/README.md",
+    ];
+    for paper in papers {
         let Ok(text) = fs::read_to_string(root().join(paper)) else {
             continue;
         };
@@ -118,6 +124,18 @@ fn every_plugin_has_an_example_that_parses() {
         count += 1;
     }
     assert!(count >= 15, "only {count} plugins found");
+}
+
+#[test]
+fn each_of_five_scripts_has_a_configuration_that_replaces_it() {
+    let page = fs::read_to_string(root().join("examples/replace-scripts.md")).expect("readable");
+    let scripts = page.matches("\n```sh\n").count();
+    assert_eq!((scripts, blocks(&page).len()), (5, 5));
+    for Block { line, text, .. } in blocks(&page) {
+        let config = Config::parse(&format!("block at line {line}"), &text).expect("parses");
+        let warnings = report(&config, None).warnings;
+        assert_eq!(warnings, [""; 0], "block at line {line}");
+    }
 }
 
 #[test]

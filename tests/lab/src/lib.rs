@@ -6,7 +6,7 @@
 //! faults `world`, `lan`, `switch` · what a client sees `probe` · what is on the wire `sniff`, `wire`, `dissect` · who has
 //! which address `owners` · what a virtual router is, in every dialect `router` · what runs in a node `standfast`,
 //! `keepalived`, `frr`, `nginx`, any speaker of VRRP `speaker` · many routers moved at once and timed `rows` · garbage
-//! `hostile`, packets made by hand `forge` · test programs `runner` · the three verbs `demo`, `suite`, `bench`.
+//! `hostile`, packets made by hand `forge` · test programs `runner` · plugins in other languages `languages` · the three verbs `demo`, `suite`, `bench`.
 
 pub mod bench;
 pub mod bugs;
@@ -23,6 +23,7 @@ pub mod hostile;
 mod init;
 pub mod keepalived;
 pub mod lan;
+pub mod languages;
 mod link;
 pub mod logs;
 mod netns;

@@ -43,19 +43,33 @@ const FOLDERS: [&str; 7] = [
     "/bin",
 ];
 
+/// What the compilers of other languages are installed and run with.
+const LANGUAGES: [(&str, &str); 3] = [
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    // Debian has the module that makes environments apart.
+    ("python3", "python3-venv"),
+];
+
 /// Installs what is missing. The error, if something cannot be installed, is the command for the administrator.
 pub fn provide() -> Result<()> {
-    packages()?;
+    packages(&PROGRAMS)?;
     targets()
 }
 
-fn packages() -> Result<()> {
+/// The same for `lab languages`.
+pub fn languages() -> Result<()> {
+    packages(&LANGUAGES)?;
+    targets()
+}
+
+fn packages(programs: &[(&str, &'static str)]) -> Result<()> {
     let absent = |name: &str| {
         !FOLDERS
             .iter()
             .any(|folder| Path::new(folder).join(name).is_file())
     };
-    let mut missing: Vec<&str> = PROGRAMS
+    let mut missing: Vec<&str> = programs
         .iter()
         .filter(|(name, _)| absent(name))
         .map(|(_, package)| *package)
@@ -73,7 +87,8 @@ fn packages() -> Result<()> {
     }
     say::line(&format!("installing {} …", missing.join(" ")));
     run("sh", &[&["-c", INSTALL, "sh"], &missing[..]].concat())?;
-    if Path::new("/run/systemd/system").is_dir() {
+    let daemons = ["nginx-light", "keepalived", "frr"];
+    if Path::new("/run/systemd/system").is_dir() && daemons.iter().any(|name| missing.contains(name)) {
         say::line(
             "their own services were not started, but will be at the next boot unless you disable them:",
         );

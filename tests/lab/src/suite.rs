@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::cargo::{build, cargo};
 use crate::error::{Doing, Result};
-use crate::say;
+use crate::{languages, say};
 
 /// What was counted so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +47,13 @@ pub fn run(filter: Option<&str>) -> Result<u8> {
         say::line(&error.to_string());
         sum.failed += 1;
         return Ok(close(sum));
+    }
+    // So do tests of plugins in other languages; one that is not built is a test that fails.
+    if filter.is_none_or(|filter| filter.contains("language")) {
+        say::heading("plugins in other languages");
+        if let Err(error) = languages::run(None) {
+            say::line(&error.to_string());
+        }
     }
     let filtered = |words: &[&'static str]| -> Vec<String> {
         let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
