@@ -9,7 +9,7 @@ use standfast_core::plugin::call::Trace;
 use standfast_core::plugin::channel::{FromWorker, ToWorker};
 use standfast_core::plugin::inspection::{Inspection, Kind};
 
-use crate::driver::{PROGRAM, Worker, check, folder, notify, settings, wasm};
+use crate::driver::{PROGRAM, Worker, check, folder, notify, run, settings, wasm};
 use crate::servers::{silent, tcp_grant};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -30,9 +30,7 @@ pub(crate) fn inspected(file: &Path) -> Inspection {
 
 fn tracing() -> Worker {
     let mut command = Command::new(PROGRAM);
-    command
-        .args(["run", "--trace", "--cache"])
-        .arg(folder().join("cache"));
+    command.args(run(&folder().join("cache"))).arg("--trace");
     Worker::spawn(command)
 }
 

@@ -59,10 +59,22 @@ pub(crate) fn folder() -> PathBuf {
 
 /// The compiled component of a plugin crate, where only its owner can change it.
 pub(crate) fn wasm(plugin: &str) -> PathBuf {
-    let copy = folder().join(format!("{plugin}.wasm"));
-    fs::copy(built(plugin), &copy).unwrap();
+    placed(&built(plugin), &format!("{plugin}.wasm"))
+}
+
+/// A copy of a file where the worker's account may read it, under this name.
+pub(crate) fn placed(file: &Path, name: &str) -> PathBuf {
+    let copy = folder().join(name);
+    fs::copy(file, &copy).unwrap();
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).unwrap();
     copy
+}
+
+/// A pipe that nobody writes; whoever opens it to read hangs.
+pub(crate) fn pipe(folder: &Path) -> PathBuf {
+    let pipe = folder.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    pipe
 }
 
 fn built(plugin: &str) -> PathBuf {

@@ -9,7 +9,7 @@ use standfast_core::plugin::call::{Status, User};
 use standfast_core::plugin::inspection::Kind;
 
 use crate::authors::inspected;
-use crate::driver::{Worker, check, notify, settings};
+use crate::driver::{Worker, check, notify, placed, settings};
 
 fn kept() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kept");
@@ -29,7 +29,7 @@ fn kept() -> Vec<PathBuf> {
 #[test]
 fn a_check_of_every_released_version_answers() {
     for version in kept() {
-        let file = version.join("check.wasm");
+        let file = placed(&version.join("check.wasm"), "check.wasm");
         let found = inspected(&file);
         assert_eq!(
             (found.kinds.as_slice(), found.trouble),
@@ -67,7 +67,7 @@ fn a_check_of_every_released_version_answers() {
 #[test]
 fn a_hook_of_every_released_version_is_told() {
     for version in kept() {
-        let file = version.join("hook.wasm");
+        let file = placed(&version.join("hook.wasm"), "hook.wasm");
         let found = inspected(&file);
         assert!(
             found.lifecycle && found.kinds == [Kind::Hook] && found.trouble.is_none(),

@@ -9,7 +9,7 @@ use standfast_core::config::reach::ReadGrant;
 use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::{LogLevel, ToWorker};
 
-use crate::driver::{Worker, check, folder, notify, settings};
+use crate::driver::{Worker, check, folder, notify, pipe, settings};
 use crate::reach::wish;
 
 /// More than a busy machine adds to any time asserted here.
@@ -20,8 +20,7 @@ const SLACK: Duration = Duration::from_secs(5);
 fn folders_in_which_a_plugin_hangs_cost_nobody_else_his_files() {
     let mut worker = Worker::serving(&["test-reach"]);
     let home = folder();
-    let (pipe, file) = (home.join("pipe"), home.join("file"));
-    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (pipe, file) = (pipe(&home), home.join("file"));
     fs::write(&file, "content").unwrap();
     let open = Grants {
         preopen: vec![home],

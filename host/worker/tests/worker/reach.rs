@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use standfast_core::config::address::HostPort;
@@ -10,7 +9,7 @@ use standfast_core::config::grant::Grants;
 use standfast_core::config::reach::{NamePattern, PingTarget, ProcessGrant, ReadGrant};
 use standfast_core::plugin::call::{CheckCall, User};
 
-use crate::driver::{Worker, check, folder, settings};
+use crate::driver::{Worker, check, folder, pipe, settings};
 use crate::servers::{closed, echo, http, tcp_grant, udp_echo};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -243,15 +242,10 @@ fn processes_are_found_by_file_pid_file_and_control_group() {
         "processes cgroup=\"/system.slice\"",
     );
     // What is no regular file is not waited for, and who has more in it than a number is not read to the end.
-    let pipe = folder().join("pipe");
-    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let pipe = pipe(&folder());
     let long = folder().join("long");
     fs::write(&long, format!("{me}{}", " ".repeat(64))).unwrap();
-    for (path, why) in [
-        (&pipe, "not a regular file"),
-        (&PathBuf::from("/dev/zero"), "not a regular file"),
-        (&long, "no process number"),
-    ] {
+    for (path, why) in [(&pipe, "not a regular file"), (&long, "no process number")] {
         let path = path.display().to_string();
         let grants = Grants {
             processes: vec![ProcessGrant::Pidfile(path.clone().into())],
