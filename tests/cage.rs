@@ -102,7 +102,8 @@ pub(crate) fn worker_is_caged() -> Result<()> {
 /// `engine "pulley"`: the check runs, and the worker has no memory that was written and is executed.
 pub(crate) fn interpreter_serves_where_nothing_may_become_code() -> Result<()> {
     let world = World::new()?;
-    let config = Config::new(3, 100).check("version", "test-version-one", "interval \"500ms\"");
+    install_plugin(&world.lb01, "version", &place::plugin("test-version-one")?)?;
+    let config = Config::new(3, 100).check("version", "version", "interval \"500ms\"");
     let text = config.text(&world.lb01) + "worker { engine \"pulley\" }\n";
     let daemon = start(&world.lb01, &text)?;
     daemon.wait_status("a verdict", ELECTION, |status| {

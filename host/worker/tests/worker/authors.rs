@@ -130,6 +130,7 @@ fn every_call_of_the_host_is_noted_with_what_came_of_it() {
     assert!(trace.calls[2].result.as_ref().unwrap().starts_with("Ok("));
     assert!(trace.calls.iter().all(|call| call.denied.is_none()));
     assert!((64 << 10..64 << 20).contains(&trace.memory), "{}", trace.memory);
+    assert!(trace.cpu > Duration::ZERO);
     call.grants.tcp.clear();
     worker.error(call);
     let trace = traced(&mut worker);

@@ -70,13 +70,6 @@ pub(crate) fn placed(file: &Path, name: &str) -> PathBuf {
     copy
 }
 
-/// A pipe that nobody writes; whoever opens it to read hangs.
-pub(crate) fn pipe(folder: &Path) -> PathBuf {
-    let pipe = folder.join("pipe");
-    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
-    pipe
-}
-
 fn built(plugin: &str) -> PathBuf {
     let built = || {
         let target = Path::new(PROGRAM).parent()?.parent()?;
@@ -194,17 +187,6 @@ impl Worker {
         let mut command = Command::new(PROGRAM);
         command.args(run(cache));
         Self::spawn(command)
-    }
-
-    /// With one plugin, and these authorities for TLS.
-    pub(crate) fn trusting(authority: &Path, plugin: &str) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command
-            .args(run(&folder().join("cache")))
-            .env("SSL_CERT_FILE", authority);
-        let mut worker = Self::spawn(command);
-        worker.load(plugin, &wasm(plugin)).unwrap();
-        worker
     }
 
     /// In whatever surroundings the command makes.

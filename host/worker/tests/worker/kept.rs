@@ -84,8 +84,8 @@ fn a_hook_of_every_released_version_is_told() {
         );
         assert_eq!(
             worker.logged("ready"),
-            2,
-            "at the trial of the load, and before the event"
+            1,
+            "before the event, and not at the load, which has no settings"
         );
     }
 }

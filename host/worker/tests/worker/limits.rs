@@ -9,8 +9,9 @@ use standfast_core::config::reach::ReadGrant;
 use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::{LogLevel, ToWorker};
 
-use crate::driver::{Worker, check, folder, notify, pipe, settings};
+use crate::driver::{Worker, check, folder, notify, settings};
 use crate::reach::wish;
+use crate::servers::pipe;
 
 /// More than a busy machine adds to any time asserted here.
 const SLACK: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use standfast_core::plugin::call::{ErrorClass, NotifyCall};
 
 use crate::driver::{Worker, notify, settings};
 use crate::mailroom::{LOGIN, open};
-use crate::servers::{closed, silent, tcp_grant};
+use crate::servers::{closed, silent, tcp_grant, trusting};
 use crate::talkers::lines;
 
 fn email(address: SocketAddr, tls: MailTls, password: Option<&str>) -> NotifyCall {
@@ -49,7 +49,7 @@ fn fails(worker: &mut Worker, call: NotifyCall, class: ErrorClass, why: &str) {
 fn mail_goes_by_starttls_or_tls_with_a_login() {
     for tls in [MailTls::Starttls, MailTls::Implicit] {
         let (server, authority, letters) = open(tls, "127.0.0.1");
-        let mut worker = Worker::trusting(&authority, "email");
+        let mut worker = trusting(&authority, "email");
         worker.notify(email(server, tls, Some("sEcReT"))).unwrap();
         let letter = letters.recv().unwrap();
         assert!(letter.by_tls);
@@ -82,7 +82,7 @@ fn mail_goes_by_starttls_or_tls_with_a_login() {
 #[test]
 fn mail_goes_plainly_where_the_grant_says_so() {
     let (server, authority, letters) = open(MailTls::None, "127.0.0.1");
-    let mut worker = Worker::trusting(&authority, "email");
+    let mut worker = trusting(&authority, "email");
     worker.notify(email(server, MailTls::None, None)).unwrap();
     let letter = letters.recv().unwrap();
     assert_eq!((letter.by_tls, letter.login), (false, None));
@@ -106,7 +106,7 @@ fn mail_goes_plainly_where_the_grant_says_so() {
 fn a_server_without_a_good_certificate_gets_nothing() {
     for tls in [MailTls::Starttls, MailTls::Implicit] {
         let (server, authority, letters) = open(tls, "mx.example.net");
-        let mut worker = Worker::trusting(&authority, "email");
+        let mut worker = trusting(&authority, "email");
         fails(
             &mut worker,
             email(server, tls, Some("sEcReT")),

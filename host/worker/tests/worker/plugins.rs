@@ -11,7 +11,7 @@ use standfast_core::plugin::call::{CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::LogLevel;
 
 use crate::driver::{Worker, check, folder, notify, settings};
-use crate::servers::{closed, http, http_grant, https, silent, tcp_grant};
+use crate::servers::{closed, http, http_grant, https, silent, tcp_grant, trusting};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -147,7 +147,7 @@ fn http_fails_on_a_closed_port_and_on_a_server_that_speaks_no_tls() {
 #[test]
 fn http_trusts_the_certificates_of_the_host_and_asks_for_the_name_in_the_host_header() {
     let (address, authority) = https(OK, "www.example.net");
-    let mut worker = Worker::trusting(&authority, "http");
+    let mut worker = trusting(&authority, "http");
     let mut call = web(address, &[("host", "www.example.net"), ("body", "all well")]);
     call.settings
         .insert("url".into(), vec![format!("https://{address}/health")]);

@@ -9,8 +9,8 @@ use standfast_core::config::grant::Grants;
 use standfast_core::config::reach::{NamePattern, PingTarget, ProcessGrant, ReadGrant};
 use standfast_core::plugin::call::{CheckCall, User};
 
-use crate::driver::{Worker, check, folder, pipe, settings};
-use crate::servers::{closed, echo, http, tcp_grant, udp_echo};
+use crate::driver::{Worker, check, folder, settings};
+use crate::servers::{closed, echo, http, pipe, tcp_grant, udp_echo};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{fs, thread};
@@ -11,7 +12,7 @@ use standfast_core::config::address::{HostPort, HttpPrefix};
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::driver::folder;
+use crate::driver::{PROGRAM, Worker, folder, run, wasm};
 
 /// Accepts and says nothing, until dropped.
 pub(crate) fn silent() -> (TcpListener, SocketAddr) {
@@ -123,4 +124,22 @@ fn serve(stream: impl Read + Write, answer: &str, requests: &Sender<(String, Str
     reader.read_exact(&mut body).unwrap();
     drop(requests.send((head, String::from_utf8(body).unwrap())));
     drop(reader.get_mut().write_all(answer.as_bytes()));
+}
+
+/// A pipe that nobody writes; whoever opens it to read hangs.
+pub(crate) fn pipe(folder: &Path) -> PathBuf {
+    let pipe = folder.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    pipe
+}
+
+/// A worker with one plugin, and these authorities for TLS.
+pub(crate) fn trusting(authority: &Path, plugin: &str) -> Worker {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(run(&folder().join("cache")))
+        .env("SSL_CERT_FILE", authority);
+    let mut worker = Worker::spawn(command);
+    worker.load(plugin, &wasm(plugin)).unwrap();
+    worker
 }
