@@ -23,7 +23,7 @@ use syscalls::Part;
 use crate::compile::threads;
 
 /// CPU seconds a compiler may take, all its threads together.
-pub(crate) const COMPILE_SECONDS: u64 = 30;
+pub(crate) const COMPILE_SECONDS: u64 = 60;
 /// Address space a compiler may take, and for each of its threads what is set aside rather than used.
 const COMPILE_SPACE: u64 = 2 << 30;
 const THREAD_SPACE: u64 = 72 << 20;

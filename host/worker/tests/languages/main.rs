@@ -19,7 +19,7 @@ use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::{CheckCall, ErrorClass, Status};
 use standfast_core::plugin::channel::LogLevel;
 
-use driver::{PROGRAM, Worker, check, notify, settings};
+use driver::{PROGRAM, Worker, check, notify, placed, settings};
 
 #[test]
 fn language_rust() {
@@ -119,7 +119,7 @@ fn built(language: &str) -> PathBuf {
         "{language}: {} is missing; build it with\n  cargo lab languages {language}\n{log}",
         plugin.display(),
     );
-    plugin
+    placed(&plugin, "limit.wasm")
 }
 
 /// Everything that `examples/plugins/README.md` says the plugin does.
