@@ -11,7 +11,7 @@ use standfast_lab::node::{Node, Program};
 use standfast_lab::pair::{Client, ELECTION, SLACK};
 use standfast_lab::sniff::Advert;
 use standfast_lab::standfast;
-use standfast_lab::wait::wait_until;
+use standfast_lab::wait::{wait_for, wait_until};
 use standfast_lab::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,13 +51,13 @@ pub(crate) fn keepalived_pair_behaves_as_the_rfc_says() -> Result<()> {
     keepalived::start(&world.lb02, &Instance::new(3, 100))?;
     alone(&world, &world.lb01, ELECTION)?;
     let client = Client::start(&world)?;
-    let start = Instant::now();
-    std::thread::sleep(SECOND);
-    let calm = client.since(start)?;
-    ensure!(
-        calm.icmp.sent > 500 && calm.http.sent > 500,
-        "the probes are slow: {calm:?}"
-    );
+    // The machine itself may stand still for a moment: then what is seen says nothing of the VIP.
+    let calm = wait_for("a second in which the probes are quick", ELECTION, || {
+        let start = Instant::now();
+        std::thread::sleep(SECOND);
+        let calm = client.since(start)?;
+        Ok((calm.icmp.sent > 500 && calm.http.sent > 500).then_some(calm))
+    })?;
     ensure!(
         calm.icmp.silence < SLACK / 2 && calm.http.silence < SLACK / 2,
         "a calm VIP is silent: {calm:?}"

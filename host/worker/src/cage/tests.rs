@@ -160,10 +160,10 @@ fn rules_are_refused() -> bool {
 }
 
 #[test]
-fn a_compiler_has_30_s_and_no_more_memory_than_it_may() {
+fn a_compiler_has_60_s_and_no_more_memory_than_it_may() {
     let (status, said) = child("compiler-limits");
     assert!(
-        status.success() && said.contains("outcome: true Ok((30, 30))"),
+        status.success() && said.contains("outcome: true Ok((60, 60))"),
         "{status}: {said}"
     );
 }
