@@ -15,7 +15,7 @@ Usage: cargo lab <demo|test|bench|languages|sim|bugs|fuzz> [options]
   demo [--auto]    show every fault of the story and what it costs a client
                    --auto: without stops; ends with a table and exit code 0 or 1
   test [FILTER]    run every test and print one line with the sums; with FILTER only the tests whose names contain it
-  bench [--quick] [failover|load|crowd|checks]
+  bench [--quick] [failover|load|crowd|checks|scripts|plugins]
                    measure, beside keepalived: what faults cost, adverts under load, a thousand routers; and the cost of
                    a check (--quick: 5 minutes, else 30)
   languages [NAME] install the compilers of other languages below the target folder and build examples/plugins/ with them

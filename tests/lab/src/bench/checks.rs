@@ -74,7 +74,17 @@ pub(super) fn run(quick: bool) -> Result<()> {
         }
     }
     row("sh -c 'exit 0'", &process(&["sh", "-c", "exit 0"], rounds)?);
-    row("pidof nginx", &process(&["pidof", "nginx"], rounds)?);
+    for script in [
+        "pidof nginx",
+        "killall -0 nginx",
+        "curl -s -o /dev/null http://127.0.0.1:9/",
+    ] {
+        let words: Vec<&str> = script.split(' ').collect();
+        match process(&words, rounds) {
+            Ok(cost) => row(script, &cost),
+            Err(error) => say::line(&format!("{script}: {error}")),
+        }
+    }
     print(&rows);
     Ok(())
 }

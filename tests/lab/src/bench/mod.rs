@@ -1,22 +1,31 @@
 //! `lab bench`: what failures cost a client, what a thousand routers cost and how steady adverts are under load, beside
-//! keepalived; and what a check costs, beside a script.
+//! keepalived; what a check costs, beside a script; and what plugins cost in each language.
 
 mod checks;
 mod crowd;
 mod failover;
 mod load;
+mod plugins;
+mod scripts;
 mod software;
 pub(crate) mod table;
 
 use crate::error::Result;
 
 /// What can be measured.
-pub const PARTS: [&str; 4] = ["failover", "load", "crowd", "checks"];
+pub const PARTS: [&str; 6] = ["failover", "load", "crowd", "checks", "scripts", "plugins"];
 
 /// Measures everything, or one part, and prints it.
 pub fn run(quick: bool, only: Option<&str>) -> Result<()> {
     type Part = fn(bool) -> Result<()>;
-    let parts: [Part; 4] = [failover::run, load::run, crowd::run, checks::run];
+    let parts: [Part; 6] = [
+        failover::run,
+        load::run,
+        crowd::run,
+        checks::run,
+        scripts::run,
+        plugins::run,
+    ];
     PARTS
         .iter()
         .zip(parts)
