@@ -30,7 +30,7 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a load may take: compiling, and the trial call.
-const LOAD_LIMIT: Duration = Duration::from_secs(119);
+const LOAD_LIMIT: Duration = Duration::from_secs(59);
 /// How long the worker may take to read a message.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// A worker that lived so long is started again at once.

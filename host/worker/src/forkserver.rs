@@ -27,7 +27,7 @@ use crate::fork::{fork, threads_from_now_on};
 use crate::load::FILE_MAX;
 
 /// Longest life of one compiler: on a busy machine, its CPU seconds take longer.
-pub(crate) const COMPILE_WALL: Duration = Duration::from_secs(90);
+pub(crate) const COMPILE_WALL: Duration = Duration::from_secs(50);
 
 /// How a compiler ended, in one byte and a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

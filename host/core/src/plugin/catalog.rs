@@ -12,7 +12,7 @@ use crate::time::{Instant, millis};
 /// A file that is still being written is left alone for so long after its last change.
 const QUIET: Duration = Duration::from_millis(200);
 /// A load that has not been answered by then has failed.
-const LOAD_LIMIT: Duration = Duration::from_secs(120);
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// A load to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::status_code::{Code, Failure};
 use crate::worker::arguments;
 
 /// Longer than any file takes to be compiled.
-const LOAD_LIMIT: Duration = Duration::from_secs(120);
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
 /// What a call may take beyond its timeout before the worker counts as lost.
 const SILENCE: Duration = Duration::from_secs(5);
 
