@@ -14,13 +14,13 @@ use crate::readable::readable;
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// This file has a new content: closed after writing, moved or linked here.
+    /// This file has a new content or belongs to others: closed after writing, moved or linked here, owner or mode changed.
     Written(PathBuf),
     /// This file is not here any more.
     Removed(PathBuf),
     /// This folder itself is gone or moved, and is no longer watched.
     FolderLost(PathBuf),
-    /// More has happened than the kernel remembers: look at everything again.
+    /// More has happened than the kernel remembers, or a folder has another owner or mode: look at everything again.
     Rescan,
 }
 
@@ -105,6 +105,8 @@ impl Watch {
                     self.missing.push(folder.clone());
                     self.queue.push_back(Change::FolderLost(folder));
                 }
+            } else if event.mask.contains(EventMask::ATTRIB) && event.name.is_none() {
+                self.queue.push_back(Change::Rescan);
             } else if let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) {
                 self.queue.extend(change(event.mask, folder.join(name)));
             }
@@ -132,7 +134,8 @@ fn is_link(path: &Path) -> bool {
 }
 
 fn mask() -> WatchMask {
-    WatchMask::CLOSE_WRITE
+    WatchMask::ATTRIB
+        | WatchMask::CLOSE_WRITE
         | WatchMask::CREATE
         | WatchMask::DELETE
         | WatchMask::MOVE
@@ -150,6 +153,7 @@ const BUFFER: usize = 4096;
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
     use super::*;
@@ -186,6 +190,12 @@ mod tests {
         assert_eq!(next(&mut watch).await, None);
         drop(open);
         assert!(next(&mut watch).await.is_some());
+        // Who may write it decides whether a plugin file is trusted.
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(&file, 0o640);
+        assert_eq!(next(&mut watch).await, Some(Change::Written(file)));
+        mode(&dir, 0o700);
+        assert_eq!(next(&mut watch).await, Some(Change::Rescan));
         fs::remove_dir_all(&dir).unwrap();
         for _ in 0..3 {
             assert!(matches!(next(&mut watch).await, Some(Change::Removed(_))));

@@ -128,6 +128,7 @@ impl Launch {
         let needs = self.needs.borrow_and_update().clone();
         let child = Command::new(&self.program)
             .args(arguments(&needs, &self.cache))
+            .arg("--group")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .process_group(0)
             .kill_on_drop(true)

@@ -295,6 +295,9 @@ pub struct PluginStatus {
     pub interface: Option<String>,
     /// Age of what serves.
     pub loaded_ms: Option<u64>,
+    /// How long its load took: reading, compiling, the call on trial.
+    #[serde(default)]
+    pub load_took_ms: Option<u64>,
     /// SHA-256 of what served before, to which `plugin rollback` goes back.
     #[serde(default)]
     pub before: Option<String>,

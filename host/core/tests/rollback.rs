@@ -60,6 +60,16 @@ fn the_file_that_was_gone_back_from_is_not_taken_again_but_another_one_is() {
         (bench.digest().as_deref(), bench.tcp().error),
         (Some("one"), None)
     );
+    // It was away in between: what was said of that is over when it is back.
+    bench.file("tcp", false);
+    assert!(bench.tcp().error.is_some());
+    bench.file("tcp", true);
+    let load = bench.load();
+    bench.answer(&load, Err(SET_ASIDE.into()));
+    assert_eq!(
+        (bench.digest().as_deref(), bench.tcp().error),
+        (Some("one"), None)
+    );
     bench.file("tcp", true);
     let load = bench.load();
     bench.answer(&load, Ok(loaded("three")));

@@ -2,7 +2,7 @@
 
 use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::Status;
-use standfast_core::status::{CheckStatus, PeerStatus, RouterStatus, Snapshot};
+use standfast_core::status::{CheckStatus, PeerStatus, PluginStatus, RouterStatus, Snapshot};
 use standfast_core::time::human;
 
 use crate::cli::columns::{Cell, Colour, Paint, line, table};
@@ -202,14 +202,15 @@ fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
             .unwrap_or("-");
         vec![
             Cell::plain(&plugin.name),
+            Cell::plain(plugin.interface.as_deref().unwrap_or("-")),
             Cell::plain(digest),
-            Cell::plain(plugin.loaded_ms.map_or_else(|| "-".into(), human)),
+            Cell::plain(loaded(plugin)),
             Cell(plugin.error.clone().unwrap_or_default(), Some(Colour::Bad)),
         ]
     });
     table(
         out,
-        &["PLUGIN", "SERVES", "SINCE", "TROUBLE"],
+        &["PLUGIN", "VERSION", "SHA256", "LOADED", "TROUBLE"],
         rows.collect(),
         paint,
     );
@@ -223,6 +224,15 @@ fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {
                 paint.word("the plugin worker is not running", Colour::Bad)
             ),
         );
+    }
+}
+
+/// `4.2s ago in 12ms`.
+fn loaded(plugin: &PluginStatus) -> String {
+    match (plugin.loaded_ms, plugin.load_took_ms) {
+        (Some(age), Some(took)) => format!("{} ago in {}", human(age), human(took)),
+        (Some(age), None) => format!("{} ago", human(age)),
+        (None, _) => "-".into(),
     }
 }
 

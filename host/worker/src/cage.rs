@@ -4,6 +4,7 @@
 mod account;
 mod execution;
 mod files;
+mod group;
 mod lists;
 mod syscalls;
 
@@ -35,6 +36,12 @@ const FILE_MAX: u64 = 1 << 30;
 const FILES: u64 = 4096;
 /// Threads of an account of its own: lanes, and what may hang in the kernel.
 const THREADS: u64 = 1024;
+
+/// Before anything is forked, and while root's rights are there: a control group of its own. Returns what is to be told
+/// of it to whoever asks.
+pub(crate) fn enter_group() -> Vec<String> {
+    group::enter().unwrap_or_else(|reason| vec![format!("no control group of its own: {reason}")])
+}
 
 /// First, while this process has one thread: another account, and no right that root has.
 pub(crate) fn give_up_rights(account: Option<&Account>) {

@@ -202,18 +202,23 @@ fn settle<T>(store: &Store<Session>, ended: Ended<T>, timeout: Duration) -> Resu
     }
     match ended {
         Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(failure))) => Err(failed(failure)),
+        Ok(Ok(Err(failure))) => Err(failed(failure, session.scope.denied.get())),
         Ok(Err(error)) => Err(broken(session, &error, timeout, &last_words)),
         Err(_) => Err(overdue(timeout, "it was waiting")),
     }
 }
 
-fn failed(failure: Failure) -> CallError {
-    let (class, message) = match failure {
-        Failure::Config(message) => (ErrorClass::Config, message),
-        Failure::Denied(message) => (ErrorClass::Denied, message),
-        Failure::Unavailable(message) => (ErrorClass::Unavailable, message),
-        Failure::Internal(message) => (ErrorClass::Internal, message),
+/// A plugin that was denied something may say so in words of its own; the line that mends it is the host's.
+fn failed(failure: Failure, denied: Option<&String>) -> CallError {
+    let (class, message) = match (failure, denied) {
+        (Failure::Config(message), _) => (ErrorClass::Config, message),
+        (Failure::Denied(message), Some(grant)) => (
+            ErrorClass::Denied,
+            format!("{message} denied; to allow it: {grant}"),
+        ),
+        (Failure::Denied(message), None) => (ErrorClass::Denied, message),
+        (Failure::Unavailable(message), _) => (ErrorClass::Unavailable, message),
+        (Failure::Internal(message), _) => (ErrorClass::Internal, message),
     };
     CallError {
         class,

@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Account to run as, when started by root [default: standfast if there is one, else nobody].
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// Go into a control group of its own, if systemd has handed the daemon's over.
+    #[arg(long)]
+    pub(crate) group: bool,
     /// What executes plugins: native or pulley.
     #[arg(long, value_name = "KIND", default_value = "native", value_parser = engine)]
     pub(crate) engine: EngineKind,
@@ -72,6 +75,7 @@ pub(crate) fn run() -> Result<(), String> {
             read: Vec::new(),
             executables: false,
             user: None,
+            group: false,
             engine: EngineKind::default(),
             trace: false,
         })

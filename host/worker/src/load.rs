@@ -188,7 +188,6 @@ impl Loader {
         })
     }
 
-    /// One call with the real grants, its verdict thrown away and all that it keeps, tells and asks for with it; a hook
     /// Version of the exported interface.
     fn interface(&self, component: &Component) -> String {
         let engine = &self.caller.machine.engine;
@@ -198,7 +197,8 @@ impl Loader {
         ours.map(|(_, version)| version.to_owned()).unwrap_or_default()
     }
 
-    /// One call with the real grants, its verdict thrown away; a hook is only made, for it has effects.
+    /// One call with the real grants, its verdict thrown away and all that it keeps, tells and asks for with it; a hook
+    /// is only made, for it has effects.
     async fn try_out(&self, request: &LoadPlugin, loaded: &Loaded) -> Result<(), String> {
         let name = request.plugin.as_str();
         let ended = match request.trial.clone() {

@@ -1,7 +1,7 @@
 //! What the host knows of one call: its facts, its grants, its deadlines.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
@@ -51,6 +51,8 @@ pub(crate) struct Scope {
     pub(crate) shared: Arc<Shared>,
     /// Names that WASI has looked up in this call.
     pub(crate) pins: Pins,
+    /// The line that would have allowed what was denied first.
+    pub(crate) denied: OnceLock<String>,
     /// Actions that it has asked for.
     pub(crate) asked: u32,
     /// When the call ends, whatever it does.
@@ -75,6 +77,7 @@ impl Scope {
             subject,
             shared,
             pins: Pins::default(),
+            denied: OnceLock::new(),
             asked: 0,
             deadline,
             reach: received + timeout.saturating_sub(margin),
@@ -85,6 +88,7 @@ impl Scope {
     pub(crate) fn allows(&self, want: Want<'_>) -> bool {
         let granted = want.granted(&self.facts.grants);
         if !granted {
+            self.denied.get_or_init(|| want.grant());
             self.subject.deny(want);
         }
         granted

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use nix::unistd::geteuid;
 use standfast_core::plugin::call::{CheckCall, NotifyCall};
-use standfast_core::plugin::channel::{FromWorker, LoadPlugin, ToWorker};
+use standfast_core::plugin::channel::{FromWorker, LoadPlugin, LogLevel, ToWorker};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::{Builder, Runtime};
@@ -47,6 +47,7 @@ const LOADS_MAX: usize = 256;
 /// Serves until the daemon closes the channel, and ends the process then: whatever still runs is of no use.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     drop(daemon()?);
+    let group = options.group.then(cage::enter_group).unwrap_or_default();
     let (trust, started_as) = (Trust::of_this_process(), geteuid());
     let account = Account::find(options.user.as_deref());
     let prepared = cache::prepare(&options.cache, account.as_ref());
@@ -73,6 +74,15 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         });
     let main = Builder::new_current_thread().enable_io().build().map_err(text)?;
     let (out, answers) = mpsc::channel(OUT_MAX);
+    for message in group {
+        let subject = "worker".to_owned();
+        // There is room: nobody else speaks yet.
+        let _ = out.try_send(FromWorker::Log {
+            subject,
+            level: LogLevel::Debug,
+            message,
+        });
+    }
     let shared = Shared::new(out.clone(), executables, tracer).map_err(text)?;
     let worker = Worker::start(machine, shared, (cache, compiler, trust), out)?;
     let ended = main.block_on(async {

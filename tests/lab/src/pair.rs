@@ -86,7 +86,8 @@ impl Pair {
         Self::start_texts(world, &one, &two)
     }
 
-    fn start_texts(world: World, one: &str, two: &str) -> Result<Self> {
+    /// The files themselves, in a world that has back ends already.
+    pub fn start_texts(world: World, one: &str, two: &str) -> Result<Self> {
         for (node, text) in [(&world.lb01, one), (&world.lb02, two)] {
             standfast::install(node)?;
             if text.contains("service \"nginx\"") {

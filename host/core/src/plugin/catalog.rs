@@ -246,7 +246,10 @@ impl Catalog {
                 }
             }
             // The file is as it was when the operator went back from it.
-            Err(why) if why == SET_ASIDE && back_to.is_none() => None,
+            Err(why) if why == SET_ASIDE && back_to.is_none() && entry.serving.is_some() => {
+                entry.error = None;
+                None
+            }
             Err(why) => {
                 if back_to.is_some() {
                     // What serves stays, and is as good as it was.
@@ -289,6 +292,7 @@ impl Catalog {
             before: entry.before.clone(),
             set_aside: entry.set_aside.clone(),
             loaded_ms: entry.serving.as_ref().map(|(_, at)| millis(now.since(*at))),
+            load_took_ms: entry.serving.as_ref().map(|(loaded, _)| millis(loaded.took)),
             error: entry.error.clone(),
         };
         self.entries.iter().map(entry_status).collect()

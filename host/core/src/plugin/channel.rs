@@ -82,7 +82,7 @@ pub enum FromWorker {
     Traced(Trace),
     /// A line that a plugin wrote (own log interface or its standard output).
     Log {
-        /// Check or hook that was running.
+        /// Check or hook that was running, or `worker`.
         subject: String,
         /// How important.
         level: LogLevel,

@@ -12,6 +12,7 @@ mod checks;
 mod dialogues;
 mod driver;
 mod grants;
+mod group;
 mod hooks;
 mod keeping;
 mod kept;
