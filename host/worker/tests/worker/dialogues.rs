@@ -89,8 +89,11 @@ fn dns_asks_by_tcp_where_a_datagram_is_too_small() {
     denied.grants.tcp.clear();
     let error = worker.error(denied);
     assert_eq!(
-        (error.class, error.message.as_str()),
-        (ErrorClass::Denied, format!("tcp {large}").as_str())
+        (error.class, error.message),
+        (
+            ErrorClass::Denied,
+            format!("tcp {large} denied; to allow it: grant {{ tcp \"{large}\" }}")
+        )
     );
     let broken = dns(|ask| addresses(ask, 0x8380, &[1]), |ask| ask[..5].to_vec());
     says(&worker.verdict(resolver(broken, &[])), Status::Fail, "cut off");
