@@ -10,7 +10,7 @@ use crate::config::virtual_mac::VirtualMac;
 use crate::ids::{IfName, Mac, RouterName, ServiceName, VrrpState};
 use crate::plugin::call::{ActionError, CheckCall, NotifyCall, User};
 use crate::plugin::channel::LoadPlugin;
-use crate::service::machine::Signal;
+use crate::service::action::Signal;
 use crate::time::Instant;
 
 /// Everything to be done.
@@ -54,6 +54,17 @@ pub enum Command {
     Load(LoadPlugin),
     /// Tell a hook; answer with `Event::Notified`.
     Notify(NotifyCall),
+    /// Look at a service's process; answer with `Event::ServiceSeen`.
+    LookAtService {
+        /// The service.
+        config: ServiceConfig,
+        /// Its process.
+        pid: u32,
+        /// Whether it is probed, too.
+        probe: bool,
+    },
+    /// Run a service's reload command; answer with `Event::ServiceReloaded`.
+    ReloadService(ServiceConfig),
     /// Keep for the record: a log line and an event.
     Record(Record),
     /// Take addresses, routes and rules off, in one go; answer with `Event::AddressesDone`.
@@ -93,11 +104,21 @@ pub enum Command {
         /// What for.
         signal: Signal,
     },
-    /// Sweep what is left of a service's last life, then spawn it; answer with `Event::ServiceStarted`, then
-    /// `Event::ServiceReady` and `Event::ServiceExited` as they come.
-    StartService(ServiceConfig),
+    /// Adopt a service that runs, take over from its workers, or sweep what is left of its last life and spawn it;
+    /// answer with `Event::ServiceStarted`, then `Event::ServiceReady`, `Event::ServiceStirred` and
+    /// `Event::ServiceExited` as they come.
+    StartService {
+        /// The service.
+        config: ServiceConfig,
+        /// Spawn it with the listening sockets of this process, which serves on (N14).
+        beside: Option<u32>,
+    },
+    /// End what a service left behind; answer with `Event::ServiceSwept`.
+    SweepService(ServiceConfig),
     /// Have a service's program test its configuration; answer with `Event::ServiceTested`.
     TestService(ServiceConfig),
+    /// Close the listening sockets that are held for a service.
+    Unlisten(ServiceName),
 }
 
 /// All that a router holds while it is Master.

@@ -51,8 +51,10 @@ pub enum ServiceAction {
     Stop,
     /// Stop and start.
     Restart,
-    /// Test its configuration, then have it read again.
+    /// Test its configuration, then have it read again, and see that it was.
     Reload,
+    /// Start the program that lies there now beside the old one, with its listening sockets, then end the old one.
+    Upgrade,
 }
 
 /// What the daemon answers; the error is one line with the next step.

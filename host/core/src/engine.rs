@@ -33,6 +33,7 @@ use crate::hooks::Hook;
 use crate::ids::{
     CheckName, Family, GroupName, IfName, NotifyName, RouterName, ServiceName, Vrid, VrrpState,
 };
+use crate::plugin::call::Status;
 use crate::plugin::catalog::Catalog;
 use crate::plugin::usage::UsageBoard;
 use crate::service::machine::Machine as Service;
@@ -178,6 +179,7 @@ impl Engine {
                 outcome,
                 took,
             } => {
+                let passed = matches!(&outcome, Ok(verdict) if verdict.status != Status::Fail);
                 let before = self.checks.get(&check).map(effect_of);
                 let flip = self
                     .checks
@@ -185,6 +187,7 @@ impl Engine {
                     .and_then(|c| c.on_outcome(run, outcome, took, now));
                 judges = self.checks.get(&check).map(effect_of) != before;
                 self.record_flip(&check, flip, now);
+                judges |= passed && self.check_finds_ready(&check, now);
             }
             Event::PluginFile { plugin, path } => {
                 self.catalog.on_file(&plugin, path, now);
@@ -207,7 +210,7 @@ impl Engine {
             }
             Event::ServiceStarted { service, result } => {
                 self.with_service(&service, now, |machine, out| match result {
-                    Ok(pid) => machine.on_started(pid, now, out),
+                    Ok(started) => machine.on_started(started, now, out),
                     Err((class, why)) => machine.on_start_failed(class, &why, now, out),
                 });
             }
@@ -218,6 +221,20 @@ impl Engine {
                 self.with_service(&service, now, |machine, out| {
                     machine.on_exit(pid, &exit, now, out)
                 });
+            }
+            Event::ServiceReloaded { service, result } => {
+                self.with_service(&service, now, |machine, out| machine.on_reloaded(result, out));
+            }
+            Event::ServiceSeen { service, pid, look } => {
+                self.with_service(&service, now, |machine, out| {
+                    machine.on_look(pid, &look, now, out)
+                });
+            }
+            Event::ServiceStirred { service } => {
+                self.with_service(&service, now, |machine, _| machine.on_stirred(now));
+            }
+            Event::ServiceSwept { service, result } => {
+                self.with_service(&service, now, |machine, out| machine.on_swept(result, now, out));
             }
             Event::ServiceTested { service, result } => {
                 self.with_service(&service, now, |machine, out| machine.on_tested(result, now, out));

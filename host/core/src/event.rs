@@ -9,8 +9,9 @@ use crate::control::ServiceAction;
 use crate::ids::{CheckName, IfName, NotifyName, PluginName, RouterName, ServiceName};
 use crate::plugin::call::{ActionCall, CallError, CheckOutcome, Usage};
 use crate::plugin::channel::LoadedPlugin;
+use crate::service::action::{Exit, Started};
 use crate::service::failure::Class;
-use crate::service::machine::Exit;
+use crate::service::look::Look;
 use crate::vrrp::addresses::Step;
 
 /// Everything that happens, as the engine is told it.
@@ -113,12 +114,40 @@ pub enum Event {
         /// Its process.
         pid: u32,
     },
+    /// A service's reload command ended.
+    ServiceReloaded {
+        /// The service.
+        service: ServiceName,
+        /// Whether it succeeded, or what it said.
+        result: Result<(), String>,
+    },
+    /// The hands have looked at a service.
+    ServiceSeen {
+        /// The service.
+        service: ServiceName,
+        /// Its process.
+        pid: u32,
+        /// What they saw.
+        look: Look,
+    },
+    /// A worker of a service ended, or something else may have happened to it.
+    ServiceStirred {
+        /// The service.
+        service: ServiceName,
+    },
+    /// What a service left behind has ended, or why not.
+    ServiceSwept {
+        /// The service.
+        service: ServiceName,
+        /// Why something is left.
+        result: Result<(), String>,
+    },
     /// A service was spawned, or could not be.
     ServiceStarted {
         /// The service.
         service: ServiceName,
         /// Its process, or why there is none.
-        result: Result<u32, (Class, String)>,
+        result: Result<Started, (Class, String)>,
     },
     /// A configuration test ended.
     ServiceTested {

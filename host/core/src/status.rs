@@ -248,12 +248,24 @@ pub struct CheckStatus {
 pub struct ServiceStatus {
     /// Name.
     pub name: String,
-    /// `down`, `starting`, `up`, `waiting`, `stopping`, `broken`, `gave-up`, `stopped`.
+    /// `starting`, `up`, `upgrading`, `waiting`, `headless`, `stopping`, `unkillable`, `broken`, `gave-up`, `stopped`.
     pub state: String,
+    /// `direct`, or the unit of systemd.
+    pub mode: String,
     /// Age of the state.
     pub since_ms: u64,
-    /// Process id while it has one.
+    /// Main process while it has one.
     pub pid: Option<u32>,
+    /// Workers that take connections.
+    pub workers: Vec<u32>,
+    /// Workers of before a reload that still end their connections.
+    pub old_workers: usize,
+    /// What the last probe came to.
+    pub answer: Option<String>,
+    /// What kind of failure the last one was: `config`, `conflict`, `broken`, `transient`.
+    pub class: Option<String>,
+    /// What to look at after the last failure: states of processes, lines of the error log.
+    pub evidence: Vec<String>,
     /// Whether the node counts it as good.
     pub good: bool,
     /// One line: why it is in that state.

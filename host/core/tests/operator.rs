@@ -12,7 +12,7 @@ use standfast_core::config::file::Config;
 use standfast_core::control::ServiceAction;
 use standfast_core::event::Event;
 use standfast_core::ids::VrrpState;
-use standfast_core::service::machine::Signal;
+use standfast_core::service::action::Signal;
 use standfast_core::time::Instant;
 
 const EMERG: &str = "nginx: [emerg] unknown directive \"lsten\" in /etc/nginx/nginx.conf:3";
@@ -31,7 +31,7 @@ fn calm() -> Lan {
 
 fn starts(lan: &Lan) -> usize {
     lan.count(0, Instant::default(), |command| {
-        matches!(command, Command::StartService(_))
+        matches!(command, Command::StartService { .. })
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lan::config::{ETH, VIP, With, centis, check, config, hook, id, ms, node, router, secs, service, weight};
 use lan::hands::{error, loaded, verdict};
 use lan::packet;
+use lan::sights::look;
 use proptest::prelude::*;
 use standfast_core::command::Command;
 use standfast_core::config::check::CheckConfig;
@@ -19,8 +20,8 @@ use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Link};
 use standfast_core::ids::{Version, VrrpState};
 use standfast_core::plugin::call::{ErrorClass, Status};
+use standfast_core::service::action::{Exit, How, Started};
 use standfast_core::service::failure::Class;
-use standfast_core::service::machine::Exit;
 use standfast_core::time::Instant;
 use standfast_core::vrrp::addresses::Step;
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP};
@@ -141,6 +142,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         "[emerg] Address already in use",
     ]);
     let pid = 1..4_u32;
+    let pid_seen = pid.clone();
     prop_oneof![
         8 => Just(Event::Tick),
         4 => (any::<u8>(), 1..300_u16).prop_map(|(number, interval)| {
@@ -189,13 +191,23 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(action, ticket)| Event::Operate { service: id("nginx"), action, ticket }),
         2 => (pid.clone(), class, any::<bool>()).prop_map(|(pid, class, good)| Event::ServiceStarted {
             service: id("nginx"),
-            result: if good { Ok(pid) } else { Err((class, "scripted".into())) },
+            result: if good { Ok(Started { pid, how: How::Spawned }) } else { Err((class, "scripted".into())) },
         }),
         2 => pid.clone().prop_map(|pid| Event::ServiceReady { service: id("nginx"), pid }),
         1 => (pid, stderr).prop_map(|(pid, stderr)| Event::ServiceExited {
             service: id("nginx"),
             pid,
-            exit: Exit { code: Some(1), signal: None, stderr: stderr.into() },
+            exit: Exit { code: Some(1), signal: None, stderr: stderr.into(), orphans: Vec::new(), evidence: Vec::new() },
+        }),
+        1 => pid_seen.prop_map(|pid| Event::ServiceSeen {
+            service: id("nginx"),
+            pid,
+            look: look(&[pid + 1]),
+        }),
+        1 => Just(Event::ServiceStirred { service: id("nginx") }),
+        1 => any::<bool>().prop_map(|good| Event::ServiceSwept {
+            service: id("nginx"),
+            result: if good { Ok(()) } else { Err("scripted".into()) },
         }),
         1 => any::<bool>().prop_map(|good| Event::ServiceTested {
             service: id("nginx"),

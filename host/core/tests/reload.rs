@@ -13,7 +13,7 @@ use standfast_core::config::service::ServiceConfig;
 use standfast_core::control::ServiceAction;
 use standfast_core::event::Event;
 use standfast_core::ids::{Version, VrrpState};
-use standfast_core::service::machine::Signal;
+use standfast_core::service::action::Signal;
 use standfast_core::time::Instant;
 
 fn full() -> Config {
@@ -226,7 +226,7 @@ fn a_removed_service_is_stopped_then_forgotten() {
     assert_eq!(lan.count(0, now, quits), 1);
     lan.run_for(secs(60));
     assert_eq!(
-        lan.count(0, now, |command| matches!(command, Command::StartService(_))),
+        lan.count(0, now, |command| matches!(command, Command::StartService { .. })),
         0
     );
 }
@@ -258,7 +258,7 @@ fn a_changed_service_is_not_touched_until_it_is_started_again() {
     assert_eq!((lan.service(0).state.as_str(), lan.service(0).starts), ("up", 1));
     lan.operate(0, "nginx", ServiceAction::Restart, 1);
     lan.run_for(secs(1));
-    let with_new = |command: &Command| matches!(command, Command::StartService(config) if config.command[0] == "/opt/nginx");
+    let with_new = |command: &Command| matches!(command, Command::StartService { config, .. } if config.command[0] == "/opt/nginx");
     assert_eq!(lan.count(0, now, with_new), 1);
 }
 

@@ -32,7 +32,7 @@ fn calm() -> Lan {
 
 fn starts(lan: &Lan) -> usize {
     lan.count(0, Instant::default(), |command| {
-        matches!(command, Command::StartService(_))
+        matches!(command, Command::StartService { .. })
     })
 }
 
@@ -221,7 +221,7 @@ fn a_test_that_is_never_answered_does_not_end_the_testing() {
 }
 
 #[test]
-fn a_missing_binary_is_hopeless_and_a_taken_port_is_not() {
+fn a_missing_binary_and_a_taken_port_move_the_address_at_once_and_the_port_is_tried_slowly() {
     let mut lan = calm();
     lan.hands(0).script.spawn = Err((Class::Broken, "no such file".into()));
     lan.kill_service(0, "nginx");
@@ -235,7 +235,17 @@ fn a_missing_binary_is_hopeless_and_a_taken_port_is_not() {
         .next_lives
         .extend([dies(ms(5), 1, TAKEN), dies(ms(5), 1, TAKEN)]);
     lan.kill_service(0, "nginx");
-    lan.run_for(ms(900));
+    lan.run_for(ms(10));
+    let service = lan.service(0);
+    assert_eq!(
+        (service.state.as_str(), service.class.as_deref(), lan.state(0)),
+        ("waiting", Some("conflict"), VrrpState::Fault)
+    );
+    let before = starts(&lan);
+    lan.run_for(ms(9_900));
+    assert_eq!(starts(&lan), before, "a try for nothing takes nginx 2.5 s");
+    // Two tries later the port is free.
+    lan.run_for(secs(15));
     assert_eq!((lan.service(0).state.as_str(), lan.masters()), ("up", vec![0]));
 }
 

@@ -5,11 +5,13 @@ mod lan;
 use std::time::Duration;
 
 use lan::config::{ms, secs, service};
+use lan::sights::Seen;
 use lan::supervised::{Bench, Move};
 use proptest::prelude::*;
 use standfast_core::control::ServiceAction;
+use standfast_core::service::action::{How, Signal};
 use standfast_core::service::failure::Class;
-use standfast_core::service::machine::{Machine, Signal};
+use standfast_core::service::machine::Machine;
 use standfast_core::time::Instant;
 
 /// A short way into each state.
@@ -17,13 +19,13 @@ const WAYS: &[(&str, &[Move])] = &[
     ("waiting", &[]),
     ("starting", &[Move::Deadline]),
     ("starting", &[Move::Deadline, Move::Stop]),
-    ("starting", &[Move::Deadline, Move::Started]),
-    ("up", &[Move::Deadline, Move::Started, Move::Ready]),
+    ("starting", &[Move::Deadline, Move::Started(How::Spawned)]),
+    ("up", &[Move::Deadline, Move::Started(How::Spawned), Move::Ready]),
     (
         "up",
         &[
             Move::Deadline,
-            Move::Started,
+            Move::Started(How::Spawned),
             Move::Ready,
             Move::Operate(ServiceAction::Reload),
         ],
@@ -32,7 +34,7 @@ const WAYS: &[(&str, &[Move])] = &[
         "stopping",
         &[
             Move::Deadline,
-            Move::Started,
+            Move::Started(How::Spawned),
             Move::Ready,
             Move::Operate(ServiceAction::Stop),
         ],
@@ -41,12 +43,15 @@ const WAYS: &[(&str, &[Move])] = &[
         "stopping",
         &[
             Move::Deadline,
-            Move::Started,
+            Move::Started(How::Spawned),
             Move::Ready,
             Move::Operate(ServiceAction::Restart),
         ],
     ),
-    ("stopping", &[Move::Deadline, Move::Started, Move::Time(10_000)]),
+    (
+        "stopping",
+        &[Move::Deadline, Move::Started(How::Spawned), Move::Time(10_000)],
+    ),
     ("stopped", &[Move::Stop]),
     ("broken", &[Move::Deadline, Move::StartFails(Class::Broken)]),
     (
@@ -74,7 +79,7 @@ const MOVES: &[Move] = &[
     Move::Time(1_000),
     Move::Time(3_600_000),
     Move::Deadline,
-    Move::Started,
+    Move::Started(How::Spawned),
     Move::StartFails(Class::Config),
     Move::StartFails(Class::Broken),
     Move::StartFails(Class::Conflict),
@@ -83,6 +88,22 @@ const MOVES: &[Move] = &[
     Move::Exits(0, ""),
     Move::Exits(1, "nginx: [emerg] unknown directive"),
     Move::Exits(1, "nginx: [emerg] bind() failed (98: Address already in use)"),
+    Move::Started(How::Adopted),
+    Move::Started(How::TookOver),
+    Move::Beheaded,
+    Move::SuccessorExits,
+    Move::PredecessorEnds,
+    Move::Sees(Seen::Fine),
+    Move::Sees(Seen::NewWorkers),
+    Move::Sees(Seen::NoWorkers),
+    Move::Sees(Seen::NoAnswer),
+    Move::Sees(Seen::MainStopped),
+    Move::Sees(Seen::WorkersStopped),
+    Move::Sees(Seen::Grave),
+    Move::Swept(true),
+    Move::Swept(false),
+    Move::Reloaded(true),
+    Move::Operate(ServiceAction::Upgrade),
     Move::StrangerExits,
     Move::Tested(true),
     Move::Tested(false),
@@ -113,7 +134,8 @@ fn every_state_bears_every_two_events_and_answers_everyone() {
                 way.iter().for_each(|step| bench.apply(*step));
                 bench.apply(*first);
                 bench.apply(*second);
-                bench.settle();
+                let settled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bench.settle()));
+                assert!(settled.is_ok(), "{way:?}, {first:?}, {second:?}");
             }
         }
     }
@@ -125,7 +147,7 @@ fn a_start_that_comes_after_a_stop_while_spawning_counts() {
     bench.apply(Move::Deadline);
     bench.apply(Move::Stop);
     bench.apply(Move::Operate(ServiceAction::Start));
-    bench.apply(Move::Started);
+    bench.apply(Move::Started(How::Spawned));
     bench.apply(Move::Ready);
     assert_eq!(bench.machine.word(), "up");
     assert!(bench.answers[&1].is_ok());
@@ -147,7 +169,7 @@ fn a_reload_whose_process_dies_is_answered_no() {
     let mut bench = Bench::new();
     for step in [
         Move::Deadline,
-        Move::Started,
+        Move::Started(How::Spawned),
         Move::Ready,
         Move::Operate(ServiceAction::Reload),
     ] {
@@ -166,7 +188,7 @@ fn a_start_answered_by_a_stop_of_the_node_is_an_error() {
         Move::Stop,
         Move::Operate(ServiceAction::Start),
         Move::Deadline,
-        Move::Started,
+        Move::Started(How::Spawned),
         Move::Stop,
     ] {
         bench.apply(step);
@@ -179,7 +201,7 @@ fn a_stop_during_a_restart_does_not_kill() {
     let mut bench = Bench::new();
     for step in [
         Move::Deadline,
-        Move::Started,
+        Move::Started(How::Spawned),
         Move::Ready,
         Move::Operate(ServiceAction::Restart),
         Move::Stop,
@@ -196,7 +218,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         proptest::sample::select(MOVES),
         (0_u64..20_000).prop_map(Move::Time),
         Just(Move::Deadline),
-        Just(Move::Started),
+        Just(Move::Started(How::Spawned)),
         Just(Move::Ready),
     ]
 }

@@ -101,8 +101,10 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
     };
     let pins = pin::pins(&all);
     let worker = worker::parse(one(&all, "worker"));
-    let services = blocks(&all, "service", 100, service::parse);
     let checks = blocks(&all, "check", 1000, check::parse);
+    let services = blocks(&all, "service", 100, |node, name| {
+        service::parse(node, name, &checks)
+    });
     let mut scene = Scene {
         services: &services,
         checks: &checks,

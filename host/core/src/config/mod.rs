@@ -17,6 +17,7 @@ mod network;
 mod node;
 pub mod notify;
 pub mod pin;
+pub mod probe;
 pub mod reach;
 mod redact;
 pub mod report;

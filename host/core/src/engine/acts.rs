@@ -7,7 +7,8 @@ use crate::engine::router::{Deeds, Router};
 use crate::engine::telling::News as Change;
 use crate::health::check::Flip;
 use crate::ids::{CheckName, RouterName, ServiceName, VrrpState};
-use crate::service::machine::{Action as ServiceAction, Machine as Service};
+use crate::service::action::Action as ServiceAction;
+use crate::service::machine::Machine as Service;
 use crate::time::Instant;
 use crate::vrrp::voice::News;
 
@@ -83,7 +84,18 @@ impl Engine {
         let config = machine.config().clone();
         for action in out {
             let command = match action {
-                ServiceAction::Start => Command::StartService(config.clone()),
+                ServiceAction::Start(beside) => Command::StartService {
+                    config: config.clone(),
+                    beside,
+                },
+                ServiceAction::Look(pid, probe) => Command::LookAtService {
+                    config: config.clone(),
+                    pid,
+                    probe,
+                },
+                ServiceAction::RunReload => Command::ReloadService(config.clone()),
+                ServiceAction::Sweep => Command::SweepService(config.clone()),
+                ServiceAction::Unlisten => Command::Unlisten(name.clone()),
                 ServiceAction::Test => Command::TestService(config.clone()),
                 ServiceAction::Signal(pid, signal) => Command::SignalService {
                     service: name.clone(),
@@ -101,6 +113,19 @@ impl Engine {
         if was != is {
             self.tell(&Change::of(Subject::Service(name.clone()), was, is, cause), now);
         }
+    }
+
+    /// A check has passed: services that become ready by it are. Whether there was one.
+    pub(super) fn check_finds_ready(&mut self, check: &CheckName, now: Instant) -> bool {
+        let waiting = self.services.iter().filter_map(|(name, service)| {
+            let ready = service.config().ready_check.as_ref() == Some(check);
+            Some((name.clone(), service.awaits_check().filter(|_| ready)?))
+        });
+        let waiting: Vec<_> = waiting.collect();
+        for (name, pid) in &waiting {
+            self.with_service(name, now, |machine, out| machine.on_ready(*pid, now, out));
+        }
+        !waiting.is_empty()
     }
 
     pub(super) fn record_flip(&mut self, check: &CheckName, flip: Option<Flip>, now: Instant) {

@@ -43,6 +43,10 @@ impl Engine {
             | Event::ReloadRefused(_)
             | Event::ServiceExited { .. }
             | Event::ServiceReady { .. }
+            | Event::ServiceReloaded { .. }
+            | Event::ServiceSeen { .. }
+            | Event::ServiceStirred { .. }
+            | Event::ServiceSwept { .. }
             | Event::ServiceStarted { .. }
             | Event::ServiceTested { .. }
             | Event::Shutdown

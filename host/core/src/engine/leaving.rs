@@ -60,7 +60,7 @@ impl Engine {
         let names: Vec<_> = self.services.keys().cloned().collect();
         for name in &names {
             self.with_service(name, now, |machine, out| {
-                machine.stop("standfast is stopped", now, out);
+                machine.leave("standfast is stopped", now, out);
                 if asked_again {
                     machine.hurry(now, out);
                 }

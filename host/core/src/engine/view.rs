@@ -1,6 +1,7 @@
 //! What an operator sees: the snapshot of everything at one moment.
 
 use crate::config::router::RouterConfig;
+use crate::config::service::Mode;
 use crate::config::shown;
 use crate::config::unicast::Transport;
 use crate::config::virtual_address::VirtualAddress;
@@ -176,11 +177,25 @@ fn foreign_status(foreigner: &Foreigner, now: Instant) -> ForeignStatus {
 
 fn service_status(name: &str, service: &Service, now: Instant) -> ServiceStatus {
     let (starts, budget_left) = service.numbers(now);
+    let (workers, old_workers) = service.workers();
+    let (class, evidence) = service.failure();
     ServiceStatus {
         name: name.to_owned(),
         state: service.word().into(),
         since_ms: millis(now.since(service.since())),
+        mode: match &service.config().mode {
+            Mode::Direct => "direct".to_owned(),
+            Mode::Systemd { unit } => unit.clone(),
+        },
         pid: service.pid(),
+        workers,
+        old_workers,
+        answer: service.answer_seen().map(|answer| match answer {
+            Ok(good) => good.clone(),
+            Err(bad) => format!("no: {bad}"),
+        }),
+        class: class.map(|class| class.word().to_owned()),
+        evidence: evidence.to_vec(),
         good: service.condition(now) == Condition::Good,
         cause: service.cause().to_owned(),
         starts,

@@ -73,6 +73,13 @@ fn why_service(service: &ServiceStatus) -> Vec<String> {
         ),
         format!("{} starts, {} restarts left", service.starts, service.budget_left),
     ];
+    if let Some(class) = &service.class {
+        lines.push(format!("its last failure is of class {class}"));
+    }
+    if let Some(answer) = &service.answer {
+        lines.push(format!("its last probe: {answer}"));
+    }
+    lines.extend(service.evidence.iter().map(|line| format!("evidence: {line}")));
     let hint = match service.state.as_str() {
         "broken" => Some("its configuration is tested every 10 s; it starts when the test passes"),
         "gave-up" | "stopped" => Some("it stays so until you start it"),

@@ -8,6 +8,8 @@ use crate::vrrp::machine::Standing;
 pub enum Condition {
     /// Good.
     Good,
+    /// It serves, but another node should, if there is one: why.
+    Poor(String),
     /// Bad, and why.
     Bad(String),
     /// Not known yet, and what is awaited.
@@ -19,7 +21,7 @@ impl Condition {
     fn turned(self) -> Self {
         match self {
             Self::Good => Self::Bad("is up, and must not be (reverse)".into()),
-            Self::Bad(_) => Self::Good,
+            Self::Poor(_) | Self::Bad(_) => Self::Good,
             Self::Unknown(what_for) => Self::Unknown(what_for),
         }
     }
@@ -47,6 +49,8 @@ pub struct Summary {
     unfit: Option<String>,
     /// The first that is awaited.
     waiting: Option<String>,
+    /// Something serves only just: any other node is better.
+    poor: bool,
     /// What the weights come to.
     sum: i32,
     /// One line for each that changes something.
@@ -70,16 +74,19 @@ impl Summary {
         self.reasons.extend(others);
         self.unfit = self.unfit.or_else(|| shared.unfit.clone());
         self.waiting = self.waiting.or_else(|| shared.waiting.clone());
+        self.poor |= shared.poor;
         self.sum = shared.sum;
         self
     }
 
     /// The standing of a router with this base priority, and what changes it.
     pub fn standing(self, base: Priority) -> (Standing, Vec<String>) {
+        // The lowest there is: whoever else is fit takes over, and where nobody is, it goes on.
+        let sum = if self.poor { -i32::from(u8::MAX) } else { self.sum };
         let standing = match (self.unfit, self.waiting) {
             (Some(why), _) => Standing::Unfit(why),
-            (None, Some(what_for)) => Standing::Waiting(what_for, base.weighted(self.sum)),
-            (None, None) => Standing::Fit(base.weighted(self.sum)),
+            (None, Some(what_for)) => Standing::Waiting(what_for, base.weighted(sum)),
+            (None, None) => Standing::Fit(base.weighted(sum)),
         };
         (standing, self.reasons)
     }
@@ -106,19 +113,24 @@ impl Summary {
                 self.reasons.push(line.clone());
                 self.unfit.get_or_insert(line);
             }
+            (None, Condition::Poor(why)) => {
+                let line = format!("{what}: {why}");
+                self.reasons.push(line);
+                self.poor = true;
+            }
             (None, Condition::Unknown(what_for)) => {
                 self.waiting.get_or_insert_with(|| format!("{what}: {what_for}"));
             }
             // Not known: weighs nothing yet (keepalived 1.3).
             (Some(_), Condition::Unknown(_)) => {}
-            (Some(weight), Condition::Good | Condition::Bad(_)) => {
+            (Some(weight), Condition::Good | Condition::Poor(_) | Condition::Bad(_)) => {
                 let good = *condition == Condition::Good;
                 let term = term(asked.unwrap_or(weight.get()), good);
                 let term = if *reverse { -term } else { term };
                 self.sum += term;
                 if term != 0 {
                     let why = match condition {
-                        Condition::Bad(why) => format!(" ({why})"),
+                        Condition::Poor(why) | Condition::Bad(why) => format!(" ({why})"),
                         Condition::Good | Condition::Unknown(_) => String::new(),
                     };
                     self.reasons.push(format!("{what}: {term:+}{why}"));

@@ -1,61 +1,29 @@
-//! The life of one supervised service: start, death, restart, stop, give-up.
+//! One supervised service: what it is at this moment, and the steps that its life is made of.
 
 use std::time::Duration;
 
 use crate::chance::Chance;
-use crate::config::service::{ServiceConfig, ServiceKind};
+use crate::config::service::ServiceConfig;
 use crate::control::ServiceAction;
-use crate::service::failure::{Class, classify_nginx, telling_line};
-use crate::service::restart::{Decision, Restarts};
+use crate::service::action::{Action, Exit, How, Signal};
+use crate::service::errand::Errand;
+use crate::service::failure::Class;
+use crate::service::restart::Restarts;
+use crate::service::watch::Watch;
 use crate::time::Instant;
 
-/// A start that is not ready after this has failed (N3).
-const START_LIMIT: Duration = Duration::from_secs(10);
 /// After TERM, before KILL.
 const TERM_PATIENCE: Duration = Duration::from_secs(5);
+/// What serves nothing gets less.
+const HUNG_PATIENCE: Duration = Duration::from_secs(1);
+/// KILL is said again after this, and the process called unkillable (N22).
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// What is left behind is to end within this.
+const SWEEP_LIMIT: Duration = Duration::from_secs(10);
 /// A hopeless service is tested again this often, and started when the test passes.
 const PROBATION: Duration = Duration::from_secs(10);
 /// A test that has not been answered by then has failed; the hands give up before.
 pub(super) const TEST_LIMIT: Duration = Duration::from_secs(15);
-
-/// A signal, by what it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Finish what is going on, then end (nginx: QUIT; others: TERM).
-    Quit,
-    /// End now (TERM, and CONT in case it is stopped).
-    Terminate,
-    /// KILL, to the whole group.
-    Kill,
-    /// Read the configuration again (HUP).
-    Reload,
-}
-
-/// What the machine wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Sweep what is left of the last life, then spawn.
-    Start,
-    /// Have the program test its configuration.
-    Test,
-    /// Signal the process.
-    Signal(u32, Signal),
-    /// Answer the operator who asked.
-    Answer(u64, Result<String, String>),
-    /// For the record: a line, and whether it is bad news.
-    Say(String, bool),
-}
-
-/// How a process ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exit {
-    /// Exit code, if it exited.
-    pub code: Option<i32>,
-    /// Signal number, if it was killed.
-    pub signal: Option<i32>,
-    /// The end of its standard error.
-    pub stderr: String,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -64,11 +32,17 @@ pub(super) enum State {
     /// The hands are starting it; `wanted` is false if a stop came in between.
     Spawning { wanted: bool },
     /// It has a process but is not ready.
-    Starting { pid: u32, limit: Instant },
+    Starting { pid: u32, limit: Instant, how: How },
     /// It runs.
     Up { pid: u32 },
-    /// It will be started at this instant; after a failure or not.
-    Waiting { until: Instant, failed: bool },
+    /// It runs, and its successor starts beside it.
+    Replacing {
+        old: u32,
+        new: Option<u32>,
+        limit: Instant,
+    },
+    /// It will be started at this instant.
+    Waiting { until: Instant, after: After },
     /// It is asked to end.
     Stopping {
         pid: u32,
@@ -76,10 +50,23 @@ pub(super) enum State {
         at: Instant,
         then: Then,
     },
+    /// What it left behind is asked to end.
+    Sweeping { limit: Instant },
     /// Hopeless: its configuration is tested at this instant, or its test is to be answered by then.
     Broken { test_at: Instant, testing: bool },
     /// The budget is spent; an operator must start it.
     GaveUp,
+}
+
+/// What is waited after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Somebody's wish.
+    Wish,
+    /// A failure that may pass.
+    Failure,
+    /// Another process holds its address: trying again soon cannot help.
+    Conflict,
 }
 
 /// What follows the end of a process that was asked to end.
@@ -99,7 +86,7 @@ pub struct Machine {
     pub(super) config: ServiceConfig,
     pub(super) state: State,
     pub(super) restarts: Restarts,
-    chance: Chance,
+    pub(super) chance: Chance,
     pub(super) since: Instant,
     pub(super) cause: String,
     /// When it stopped being up, or first failed to be; the clock of `takeover-after` (N12).
@@ -109,8 +96,28 @@ pub struct Machine {
     pub(super) starts: u64,
     /// An operator waits, and for what.
     pub(super) ticket: Option<(u64, ServiceAction)>,
-    /// A configuration test before a reload is under way, and is to be answered by this instant.
-    pub(super) reloading: Option<Instant>,
+    /// A reload or upgrade under way.
+    pub(super) errand: Option<Errand>,
+    /// What the looks at it come to.
+    pub(super) watch: Watch,
+    /// Workers that serve without a main process.
+    pub(super) orphans: Vec<u32>,
+    /// Main processes that were replaced and end their last connections.
+    pub(super) old: Vec<u32>,
+    /// The last failure: its class, and what an operator would look at next.
+    pub(super) class: Option<Class>,
+    pub(super) evidence: Vec<String>,
+    /// When it ended last as if somebody had stopped it.
+    pub(super) stopped_outside: Option<Instant>,
+    /// Its listening sockets may be held.
+    pub(super) listening: bool,
+    /// The last rung of the ladder that ends it.
+    pub(super) rung: Signal,
+    pub(super) killed: bool,
+    /// KILL did not end it (N22).
+    pub(super) deaf: bool,
+    /// It is to be started once what is left of it has ended.
+    pub(super) again: bool,
 }
 
 impl Machine {
@@ -118,7 +125,7 @@ impl Machine {
     pub fn new(config: ServiceConfig, seed: u64, now: Instant) -> Self {
         Self {
             config,
-            state: waiting(now, false),
+            state: waiting(now, After::Wish),
             restarts: Restarts::default(),
             chance: Chance::new(seed),
             since: now,
@@ -127,7 +134,18 @@ impl Machine {
             interrupted: false,
             starts: 0,
             ticket: None,
-            reloading: None,
+            errand: None,
+            watch: Watch::default(),
+            orphans: Vec::new(),
+            old: Vec::new(),
+            class: None,
+            evidence: Vec::new(),
+            stopped_outside: None,
+            listening: false,
+            rung: Signal::Quit,
+            killed: false,
+            deaf: false,
+            again: false,
         }
     }
 
@@ -145,181 +163,7 @@ impl Machine {
         }
     }
 
-    /// Acts on deadlines.
-    pub fn poll(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self.reloading.is_some_and(|limit| limit <= now) {
-            self.on_tested(Err("the configuration test gave no answer".into()), now, out);
-        }
-        match self.state {
-            State::Waiting { until, .. } if until <= now => {
-                self.starts += 1;
-                self.go(State::Spawning { wanted: true }, now);
-                out.push(Action::Start);
-            }
-            State::Starting { pid, limit } if limit <= now => {
-                self.cause = format!("not ready within {} s", START_LIMIT.as_secs());
-                self.down_since.get_or_insert(now);
-                self.stop_process(pid, Signal::Terminate, Then::Fail, now, out);
-            }
-            State::Stopping { pid, next, at, then } if at <= now => {
-                self.stop_process(pid, next, then, now, out);
-            }
-            State::Broken { test_at, testing } if test_at <= now => {
-                if testing {
-                    self.state = broken(now);
-                } else {
-                    self.state = being_tested(now);
-                    out.push(Action::Test);
-                }
-            }
-            State::Stopped
-            | State::Spawning { .. }
-            | State::Starting { .. }
-            | State::Up { .. }
-            | State::Waiting { .. }
-            | State::Stopping { .. }
-            | State::Broken { .. }
-            | State::GaveUp => {}
-        }
-    }
-
-    /// The hands have spawned it.
-    pub fn on_started(&mut self, pid: u32, now: Instant, out: &mut Vec<Action>) {
-        match self.state {
-            State::Spawning { wanted: true } => {
-                self.go(
-                    State::Starting {
-                        pid,
-                        limit: now + START_LIMIT,
-                    },
-                    now,
-                );
-            }
-            State::Spawning { wanted: false } => self.stop_process(pid, Signal::Quit, Then::Stay, now, out),
-            State::Stopped
-            | State::Starting { .. }
-            | State::Up { .. }
-            | State::Waiting { .. }
-            | State::Stopping { .. }
-            | State::Broken { .. }
-            | State::GaveUp => {}
-        }
-    }
-
-    /// The hands could not spawn it.
-    pub fn on_start_failed(&mut self, class: Class, why: &str, now: Instant, out: &mut Vec<Action>) {
-        match self.state {
-            State::Spawning { wanted: true } => {
-                self.failed(class, why.to_owned(), Duration::ZERO, now, out);
-            }
-            State::Spawning { wanted: false } => {
-                self.rest(State::Stopped, format!("stopped: it had not started, {why}"), now);
-                self.answer(Ok(self.cause.clone()), out);
-            }
-            State::Stopped
-            | State::Starting { .. }
-            | State::Up { .. }
-            | State::Waiting { .. }
-            | State::Stopping { .. }
-            | State::Broken { .. }
-            | State::GaveUp => {}
-        }
-    }
-
-    /// It does its work.
-    pub fn on_ready(&mut self, pid: u32, now: Instant, out: &mut Vec<Action>) {
-        if !matches!(self.state, State::Starting { pid: own, .. } if own == pid) {
-            return;
-        }
-        let gap = self.down_since.take().map(|since| now.since(since).as_millis());
-        self.interrupted = true;
-        self.go(State::Up { pid }, now);
-        self.cause = match gap {
-            Some(gap) => format!("restarted in {gap} ms, pid {pid}"),
-            None => format!("started, pid {pid}"),
-        };
-        out.push(Action::Say(self.cause.clone(), false));
-        self.answer(Ok(self.cause.clone()), out);
-    }
-
-    /// It ended.
-    pub fn on_exit(&mut self, pid: u32, exit: &Exit, now: Instant, out: &mut Vec<Action>) {
-        match self.state {
-            State::Starting { pid: own, .. } if own == pid => {
-                let class = match self.config.kind {
-                    ServiceKind::Nginx => classify_nginx(&exit.stderr),
-                    ServiceKind::Process => Class::Transient,
-                };
-                let why = telling_line(&exit.stderr).unwrap_or_else(|| ended(exit));
-                self.failed(class, why, Duration::ZERO, now, out);
-            }
-            State::Up { pid: own } if own == pid => {
-                let uptime = now.since(self.since);
-                self.failed(Class::Transient, ended(exit), uptime, now, out);
-            }
-            State::Stopping { pid: own, then, .. } if own == pid => match then {
-                Then::Again => {
-                    let why = self.cause.clone();
-                    self.wait(now, &why, now);
-                }
-                Then::Fail => {
-                    let why = self.cause.clone();
-                    self.failed(Class::Transient, why, Duration::ZERO, now, out);
-                }
-                Then::Stay => {
-                    self.rest(State::Stopped, format!("stopped: {}", ended(exit)), now);
-                    out.push(Action::Say(self.cause.clone(), false));
-                    self.answer(Ok(self.cause.clone()), out);
-                }
-            },
-            // Not ours, or of an earlier life.
-            State::Starting { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Stopped
-            | State::Spawning { .. }
-            | State::Waiting { .. }
-            | State::Broken { .. }
-            | State::GaveUp => {}
-        }
-    }
-
-    /// A death or a failed start: wait, give up, or call it hopeless.
-    fn failed(&mut self, class: Class, why: String, uptime: Duration, now: Instant, out: &mut Vec<Action>) {
-        self.down_since.get_or_insert(now);
-        if self.reloading.take().is_some() {
-            self.answer(Err(format!("not reloaded: {why}")), out);
-        }
-        if class.hopeless() {
-            self.rest(broken(now), format!("{} error: {why}", class.word()), now);
-            out.push(Action::Say(format!("cannot start, {}", self.cause), true));
-            self.answer(Err(self.cause.clone()), out);
-            return;
-        }
-        match self
-            .restarts
-            .next(&self.config.restart, uptime, now, &mut self.chance)
-        {
-            Decision::At(at) => {
-                let wait = at.since(now).as_millis();
-                out.push(Action::Say(format!("{why}; restart in {wait} ms"), true));
-                self.wait(at, &why, now);
-                self.state = waiting(at, true);
-            }
-            Decision::GiveUp => {
-                let policy = self.config.restart;
-                let cause = format!(
-                    "given up after {} restarts within {} s, last: {why}",
-                    policy.budget,
-                    policy.within.as_secs()
-                );
-                self.rest(State::GaveUp, cause, now);
-                out.push(Action::Say(self.cause.clone(), true));
-                self.answer(Err(self.cause.clone()), out);
-            }
-        }
-    }
-
+    /// Signals it, and waits for its end; the next rung follows by itself (N17).
     pub(super) fn stop_process(
         &mut self,
         pid: u32,
@@ -328,38 +172,117 @@ impl Machine {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
+        let again = matches!(self.state, State::Stopping { .. });
         out.push(Action::Signal(pid, signal));
+        if again && signal == Signal::Kill && self.killed && !self.deaf {
+            self.deaf = true;
+            let line = "KILL does not end it: it waits for the kernel (disk, network file system)".to_owned();
+            out.push(Action::Say(format!("unkillable, pid {pid}: {line}"), true));
+        }
+        self.killed = signal == Signal::Kill;
         let (next, patience) = match signal {
             Signal::Quit => (Signal::Terminate, self.config.stop_timeout),
-            Signal::Terminate | Signal::Reload => (Signal::Kill, TERM_PATIENCE),
-            // Nothing is stronger; said again in case it was in an uninterruptible sleep (N22).
-            Signal::Kill => (Signal::Kill, TERM_PATIENCE),
+            Signal::Terminate if then == Then::Fail => (Signal::Kill, HUNG_PATIENCE),
+            Signal::Terminate => (Signal::Kill, TERM_PATIENCE),
+            Signal::Kill | Signal::KillMain | Signal::Continue | Signal::Reload => {
+                (Signal::Kill, KILL_PATIENCE)
+            }
         };
-        self.go(
-            State::Stopping {
-                pid,
-                next,
-                at: now + patience,
-                then,
-            },
-            now,
-        );
+        self.rung = signal;
+        let at = now + patience;
+        self.go(State::Stopping { pid, next, at, then }, now);
+    }
+
+    /// It has ended, by wish.
+    pub(super) fn stopped(&mut self, how: &str, now: Instant, out: &mut Vec<Action>) {
+        let rung = match self.rung {
+            Signal::Terminate => ", after TERM",
+            Signal::Kill | Signal::KillMain => ", after KILL",
+            Signal::Quit | Signal::Continue | Signal::Reload => "",
+        };
+        let cause = format!("stopped: {how}{rung}");
+        if self.orphans.is_empty() {
+            self.rest(State::Stopped, cause, now, out);
+            out.push(Action::Say(self.cause.clone(), false));
+            self.answer(Ok(self.cause.clone()), out);
+        } else {
+            self.sweep(cause, now, out);
+        }
+    }
+
+    /// Ends what serves without a main process, and then rests.
+    pub(super) fn sweep(&mut self, cause: String, now: Instant, out: &mut Vec<Action>) {
+        let limit = now + SWEEP_LIMIT;
+        self.rest(State::Sweeping { limit }, cause, now, out);
+        out.push(Action::Sweep);
+    }
+
+    /// What was left behind has ended, or does not end.
+    pub fn on_swept(&mut self, result: Result<(), String>, now: Instant, out: &mut Vec<Action>) {
+        if !matches!(self.state, State::Sweeping { .. }) {
+            return;
+        }
+        let cause = match &result {
+            Ok(()) => self.cause.clone(),
+            Err(why) => format!("{}; worker {} is left: {why}", self.cause, listed(&self.orphans)),
+        };
+        self.orphans.clear();
+        self.rest(State::Stopped, cause, now, out);
+        out.push(Action::Say(self.cause.clone(), result.is_err()));
+        self.answer(Ok(self.cause.clone()), out);
+        if self.again {
+            self.again = false;
+            self.wait(now, "started by an operator", now);
+        }
+    }
+
+    /// It is up from now on.
+    pub(super) fn up(&mut self, pid: u32, now: Instant) {
+        self.interrupted = true;
+        self.watch = Watch::begin(now);
+        self.go(State::Up { pid }, now);
+    }
+
+    /// A process that is not wanted any more ends beside the one that is.
+    pub(super) fn dismiss(&mut self, pid: u32, signal: Signal, out: &mut Vec<Action>) {
+        self.old.push(pid);
+        out.push(Action::Signal(pid, signal));
+    }
+
+    /// Takes in what an end says of workers that live, and of why.
+    pub(super) fn leaves_behind(&mut self, exit: &Exit) {
+        self.orphans.clone_from(&exit.orphans);
+        // Of one that hung it was taken before it was ended.
+        if !matches!(self.state, State::Stopping { then: Then::Fail, .. }) {
+            self.evidence.clone_from(&exit.evidence);
+        }
     }
 
     pub(super) fn wait(&mut self, until: Instant, why: &str, now: Instant) {
         self.cause = why.to_owned();
-        self.go(waiting(until, false), now);
+        self.go(waiting(until, After::Wish), now);
     }
 
     /// Ends in a state in which there is nothing to wait for: the VIP does not wait either.
-    pub(super) fn rest(&mut self, state: State, cause: String, now: Instant) {
+    pub(super) fn rest(&mut self, state: State, cause: String, now: Instant, out: &mut Vec<Action>) {
         self.cause = cause;
         self.interrupted = false;
         self.down_since.get_or_insert(now);
         self.go(state, now);
+        self.unlisten(out);
+    }
+
+    /// Held sockets whose connections nobody will serve make clients hang (M18).
+    pub(super) fn unlisten(&mut self, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.listening) && !self.config.listen.is_empty() {
+            out.push(Action::Unlisten);
+        }
     }
 
     pub(super) fn go(&mut self, state: State, now: Instant) {
+        if !matches!(state, State::Stopping { .. }) {
+            (self.deaf, self.killed) = (false, false);
+        }
         self.state = state;
         self.since = now;
     }
@@ -371,7 +294,8 @@ impl Machine {
     }
 }
 
-fn ended(exit: &Exit) -> String {
+/// How it ended, in words.
+pub(super) fn ended(exit: &Exit) -> String {
     match (exit.code, exit.signal) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
@@ -379,8 +303,13 @@ fn ended(exit: &Exit) -> String {
     }
 }
 
-const fn waiting(until: Instant, failed: bool) -> State {
-    State::Waiting { until, failed }
+pub(super) fn listed(pids: &[u32]) -> String {
+    let words: Vec<_> = pids.iter().map(u32::to_string).collect();
+    words.join(", ")
+}
+
+pub(super) const fn waiting(until: Instant, after: After) -> State {
+    State::Waiting { until, after }
 }
 
 /// Hopeless, and to be tested in a while.
@@ -392,7 +321,7 @@ pub(super) fn broken(now: Instant) -> State {
 }
 
 /// Hopeless, and being tested.
-fn being_tested(now: Instant) -> State {
+pub(super) fn being_tested(now: Instant) -> State {
     State::Broken {
         test_at: now + TEST_LIMIT,
         testing: true,

@@ -1,8 +1,15 @@
 //! Supervision: what happens when a service starts, dies, hangs on stop or cannot start.
 
+pub mod action;
+mod errand;
 pub mod failure;
+mod found;
+mod life;
+pub mod look;
 pub mod machine;
-pub mod operator;
-pub mod restart;
-pub mod testing;
-pub mod view;
+mod operator;
+mod reloading;
+mod restart;
+mod upgrade;
+mod view;
+mod watch;

@@ -1,8 +1,9 @@
 //! What operators do to a service; each request is answered exactly once.
 
-use crate::config::service::ServiceConfig;
+use crate::config::service::{ServiceConfig, ServiceKind};
 use crate::control::ServiceAction;
-use crate::service::machine::{Action, Machine, Signal, State, TEST_LIMIT, Then};
+use crate::service::action::{Action, Signal};
+use crate::service::machine::{Machine, State, Then};
 use crate::time::Instant;
 
 impl Machine {
@@ -18,15 +19,19 @@ impl Machine {
         }
         self.ticket = Some((ticket, action));
         match (action, &self.state) {
-            (ServiceAction::Start, State::Up { pid }) => {
+            (ServiceAction::Start, State::Up { pid } | State::Replacing { old: pid, .. }) => {
                 let running = format!("already running, pid {pid}");
                 self.answer(Ok(running), out);
             }
-            (ServiceAction::Reload, State::Up { .. }) => {
-                self.reloading = Some(now + TEST_LIMIT);
-                out.push(Action::Test);
+            (ServiceAction::Upgrade, _) if self.config.kind != ServiceKind::Nginx => {
+                let hint =
+                    "only nginx hands its sockets over: use `restart`, or `reload` if it can".to_owned();
+                self.answer(Err(hint), out);
             }
-            (ServiceAction::Reload, _) => {
+            (ServiceAction::Reload | ServiceAction::Upgrade, State::Up { .. }) => {
+                self.begin_errand(action == ServiceAction::Upgrade, now, out);
+            }
+            (ServiceAction::Reload | ServiceAction::Upgrade, _) => {
                 let hint = format!("{} is {}, not up: use `start`", self.config.name, self.word());
                 self.answer(Err(hint), out);
             }
@@ -47,6 +52,15 @@ impl Machine {
             (ServiceAction::Restart | ServiceAction::Start, State::Spawning { .. }) => {
                 self.state = State::Spawning { wanted: true };
             }
+            (ServiceAction::Restart, State::Replacing { old, new, .. }) => {
+                let (old, new) = (*old, *new);
+                self.end_replacing(new, out);
+                self.restarts.forget();
+                self.down_since.get_or_insert(now);
+                self.cause = "restarted by an operator".into();
+                self.stop_process(old, Signal::Terminate, Then::Again, now, out);
+            }
+            (ServiceAction::Restart | ServiceAction::Start, State::Sweeping { .. }) => self.again = true,
             // Answered when it is ready, or known not to become so.
             (ServiceAction::Start, State::Starting { .. }) => {}
             (
@@ -67,9 +81,16 @@ impl Machine {
         {
             self.answer(Err(why.into()), out);
         }
-        self.reloading = None;
+        self.errand = None;
+        self.again = false;
+        for pid in &self.old {
+            out.push(Action::Signal(*pid, Signal::Terminate));
+        }
+        if let State::Replacing { new, .. } = self.state {
+            self.end_replacing(new, out);
+        }
         match self.state {
-            State::Starting { pid, .. } | State::Up { pid } => {
+            State::Starting { pid, .. } | State::Up { pid } | State::Replacing { old: pid, .. } => {
                 self.down_since.get_or_insert(now);
                 self.cause = why.into();
                 self.stop_process(pid, Signal::Quit, Then::Stay, now, out);
@@ -83,10 +104,32 @@ impl Machine {
                 self.state = State::Spawning { wanted: false };
                 self.cause = why.into();
             }
+            State::Sweeping { .. } => self.cause = why.into(),
             State::Stopped | State::Waiting { .. } | State::Broken { .. } | State::GaveUp => {
-                self.rest(State::Stopped, why.into(), now);
+                if !self.orphans.is_empty() {
+                    return self.sweep(why.into(), now, out);
+                }
+                self.rest(State::Stopped, why.into(), now, out);
                 self.answer(Ok(why.into()), out);
             }
+        }
+    }
+
+    /// standfast ends: what systemd started it leaves to systemd.
+    pub fn leave(&mut self, why: &str, now: Instant, out: &mut Vec<Action>) {
+        if self.is_systemds() {
+            self.abandon_errand(why, out);
+            self.answer(Err(why.into()), out);
+            self.rest(State::Stopped, "left to systemd".into(), now, out);
+        } else {
+            self.stop(why, now, out);
+        }
+    }
+
+    fn end_replacing(&mut self, new: Option<u32>, out: &mut Vec<Action>) {
+        self.errand = None;
+        if let Some(new) = new {
+            self.dismiss(new, Signal::Kill, out);
         }
     }
 
@@ -108,8 +151,10 @@ impl Machine {
                 self.state = State::Stopping { pid, next, at, then };
             }
             State::Stopped => self.wait(now, "in the configuration again", now),
+            State::Sweeping { .. } => self.again = true,
             State::Starting { .. }
             | State::Up { .. }
+            | State::Replacing { .. }
             | State::Waiting { .. }
             | State::Broken { .. }
             | State::GaveUp => {}

@@ -12,7 +12,7 @@ const GOOD_RUN: Duration = Duration::from_secs(10);
 
 /// What to do after a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(super) enum Decision {
     /// Start it at this instant.
     At(Instant),
     /// The budget is spent.
@@ -21,7 +21,7 @@ pub enum Decision {
 
 /// The recent restarts of one service.
 #[derive(Clone, Debug, Default)]
-pub struct Restarts {
+pub(super) struct Restarts {
     /// Instants of restarts within the window; never more than the budget.
     recent: VecDeque<Instant>,
     /// Deaths since the last settled run.
@@ -30,7 +30,7 @@ pub struct Restarts {
 
 impl Restarts {
     /// The service died after `uptime`.
-    pub fn next(
+    pub(super) fn next(
         &mut self,
         policy: &RestartPolicy,
         uptime: Duration,
@@ -55,13 +55,13 @@ impl Restarts {
     }
 
     /// An operator starts it, or it has settled: earlier deaths no longer count.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.recent.clear();
         self.streak = 0;
     }
 
     /// Restarts left in the window.
-    pub fn left(&self, policy: &RestartPolicy, now: Instant) -> u32 {
+    pub(super) fn left(&self, policy: &RestartPolicy, now: Instant) -> u32 {
         let spent = self.recent.iter().filter(|at| **at + policy.within > now).count();
         policy
             .budget

@@ -11,8 +11,11 @@ use standfast_core::config::file::Config;
 use standfast_core::config::garp::Garp;
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::config::notify::{AtStop, NotifyConfig};
+use standfast_core::config::probe::Probe;
 use standfast_core::config::router::{Preempt, RouterConfig};
-use standfast_core::config::service::{RestartPolicy, ServiceConfig, ServiceKind};
+use standfast_core::config::service::{
+    Mode, Reload, ReloadSignal, RestartPolicy, ServiceConfig, ServiceKind,
+};
 use standfast_core::config::topic::{About, State, Topic};
 use standfast_core::config::track::{Track, Tracked};
 use standfast_core::config::unicast::Transport;
@@ -130,7 +133,14 @@ pub(crate) fn service(name: &str) -> ServiceConfig {
     ServiceConfig {
         name: id(name),
         kind: ServiceKind::Nginx,
+        mode: Mode::Direct,
         command: vec!["/usr/sbin/nginx".into()],
+        probe: Some(Probe::default()),
+        ready_check: None,
+        start_timeout: secs(10),
+        listen: Vec::new(),
+        stop_signal: None,
+        reload: Reload::Signal(ReloadSignal::Hup),
         restart: RestartPolicy::default(),
         takeover_after: secs(1),
         stop_timeout: secs(30),

@@ -8,12 +8,14 @@ use standfast_core::command::{Command, Record};
 use standfast_core::event::{Event, Link};
 use standfast_core::plugin::call::{CallError, CheckOutcome, ErrorClass, NotifyEvent, Status, Verdict};
 use standfast_core::plugin::channel::LoadedPlugin;
+use standfast_core::service::action::{Exit, How, Signal, Started};
 use standfast_core::service::failure::Class;
-use standfast_core::service::machine::{Exit, Signal};
+use standfast_core::service::look::Look;
 use standfast_core::time::Instant;
 use standfast_core::vrrp::addresses::Step;
 
 use super::config::{ETH, id, ms};
+use super::sights::look;
 
 /// What a scripted check says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub(crate) struct Script {
     /// How long a polite stop takes; `None`: deaf to it.
     pub(crate) quits_after: Option<Duration>,
     pub(crate) heeds_term: bool,
+    /// What is seen of it.
+    pub(crate) look: Look,
 }
 
 impl Default for Script {
@@ -54,6 +58,7 @@ impl Default for Script {
             test: Ok(()),
             quits_after: Some(ms(10)),
             heeds_term: true,
+            look: look(&[501, 502]),
         }
     }
 }
@@ -203,7 +208,20 @@ impl Hands {
                 self.exited = true;
                 Vec::new()
             }
-            Command::StartService(config) => self.start(config.name.as_str()),
+            Command::StartService { config, beside } => self.start(config.name.as_str(), beside),
+            Command::LookAtService { config, pid, .. } if self.alive == Some(pid) => {
+                let (service, look) = (config.name, self.script.look.clone());
+                vec![(ms(1), Event::ServiceSeen { service, pid, look })]
+            }
+            Command::LookAtService { .. } | Command::Unlisten(_) => Vec::new(),
+            Command::ReloadService(config) => {
+                let (service, result) = (config.name, Ok(()));
+                vec![(ms(5), Event::ServiceReloaded { service, result })]
+            }
+            Command::SweepService(config) => {
+                let (service, result) = (config.name, Ok(()));
+                vec![(ms(5), Event::ServiceSwept { service, result })]
+            }
             Command::TestService(config) => {
                 let (service, result) = (config.name, self.script.test.clone());
                 vec![(ms(5), Event::ServiceTested { service, result })]
@@ -243,8 +261,8 @@ impl Hands {
         ]
     }
 
-    fn start(&mut self, service: &str) -> Vec<Later> {
-        assert_eq!(self.alive, None, "started while another copy lives");
+    fn start(&mut self, service: &str, beside: Option<u32>) -> Vec<Later> {
+        assert_eq!(self.alive, beside, "started while another copy lives");
         let script = self.next_lives.pop_front().unwrap_or_else(|| self.script.clone());
         if let Err((class, why)) = script.spawn {
             let result = Err((class, why));
@@ -256,7 +274,10 @@ impl Hands {
         self.alive = Some(pid);
         let started = Event::ServiceStarted {
             service: id(service),
-            result: Ok(pid),
+            result: Ok(Started {
+                pid,
+                how: How::Spawned,
+            }),
         };
         let mut later = vec![(ms(1), started)];
         if let Some(after) = script.ready_after {
@@ -275,7 +296,13 @@ impl Hands {
         }
         let end = |after, number| (after, exited(service, pid, None, Some(number), String::new()));
         match signal {
-            Signal::Reload => Vec::new(),
+            Signal::Reload => {
+                for worker in &mut self.script.look.workers {
+                    worker.pid += 1000;
+                }
+                Vec::new()
+            }
+            Signal::Continue => Vec::new(),
             Signal::Quit => self
                 .script
                 .quits_after
@@ -284,7 +311,7 @@ impl Hands {
                 .collect(),
             Signal::Terminate if self.script.heeds_term => vec![end(ms(5), 15)],
             Signal::Terminate => Vec::new(),
-            Signal::Kill => vec![end(ms(1), 9)],
+            Signal::Kill | Signal::KillMain => vec![end(ms(1), 9)],
         }
     }
 }
@@ -299,7 +326,13 @@ pub(crate) fn exited(
     Event::ServiceExited {
         service: id(service),
         pid,
-        exit: Exit { code, signal, stderr },
+        exit: Exit {
+            code,
+            signal,
+            stderr,
+            orphans: Vec::new(),
+            evidence: Vec::new(),
+        },
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod faults;
 pub(crate) mod hands;
 pub(crate) mod pair;
+pub(crate) mod sights;
 pub(crate) mod supervised;
 pub(crate) mod view;
 

@@ -1,0 +1,60 @@
+//! What the hands may see when they look at a service.
+
+use standfast_core::service::look::{Life, Look, Worker};
+
+/// What a look finds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seen {
+    Fine,
+    NewWorkers,
+    NoWorkers,
+    NoAnswer,
+    MainStopped,
+    WorkersStopped,
+    Grave,
+}
+
+/// A look at an nginx with these workers, which answers.
+pub(crate) fn look(workers: &[u32]) -> Look {
+    let worker = |pid: &u32| Worker {
+        pid: *pid,
+        life: Life::Runs,
+        leaving: false,
+    };
+    Look {
+        master: Life::Runs,
+        workers: workers.iter().map(worker).collect(),
+        answer: Some(Ok("400 in 1 ms".into())),
+        evidence: vec!["the last line of its error log".into()],
+        grave: None,
+    }
+}
+
+pub(crate) fn sight(seen: Seen) -> Look {
+    let fine = look(&[501, 502]);
+    match seen {
+        Seen::Fine => fine,
+        Seen::NewWorkers => look(&[601, 602]),
+        Seen::NoWorkers => look(&[]),
+        Seen::NoAnswer => Look {
+            answer: Some(Err("connected, no answer within 1 s".into())),
+            ..fine
+        },
+        Seen::MainStopped => Look {
+            master: Life::Stopped,
+            ..fine
+        },
+        Seen::WorkersStopped => {
+            let mut stopped = fine;
+            for worker in &mut stopped.workers {
+                worker.life = Life::Stopped;
+            }
+            stopped.answer = Some(Err("connected, no answer within 1 s".into()));
+            stopped
+        }
+        Seen::Grave => Look {
+            grave: Some("[emerg] unknown directive".into()),
+            ..fine
+        },
+    }
+}
