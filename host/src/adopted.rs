@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::exit::collect;
 use crate::orphans::children_of;
+use crate::service::proc_table::{State, stat};
 
 /// Between two looks. Whoever waits for a child of their own collects it long before the second one.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -52,12 +53,8 @@ impl Ended {
 
 /// When it began, if it has ended and was not collected.
 fn ended(pid: Pid) -> Option<u64> {
-    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Its name may hold anything, even a parenthesis.
-    let (_, fields) = line.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    (fields.next()? == "Z").then_some(())?;
-    fields.nth(18)?.parse().ok()
+    let found = stat(pid)?;
+    (found.state == State::Ended).then_some(found.started)
 }
 
 #[cfg(test)]

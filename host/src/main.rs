@@ -17,6 +17,7 @@ mod plugin_files;
 mod process;
 mod readable;
 mod realtime;
+mod service;
 mod sockets;
 mod start;
 mod status_code;

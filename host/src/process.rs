@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -64,8 +64,7 @@ impl Process {
         program: impl AsRef<OsStr>,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Self, SpawnError> {
-        let (reader, writer) = io::pipe().map_err(SpawnError::Other)?;
-        let output = nonblocking(reader).map_err(SpawnError::Other)?;
+        let (output, writer) = output_pipe().map_err(SpawnError::Other)?;
         let errors = writer.try_clone().map_err(SpawnError::Other)?;
         // Only what std can hand to posix_spawn; a pre_exec, user or directory would make it fork all of us.
         let mut command = Command::new(program);
@@ -77,25 +76,37 @@ impl Process {
             .stderr(errors);
         keep_from_child(&mut command);
         let mut child = command.spawn().map_err(SpawnError::from)?;
-        let watched = Pid::from_raw(child.id().cast_signed());
-        open_pidfd(watched)
-            .and_then(|pidfd| {
-                Ok(Self {
-                    handle: Handle {
-                        pid: watched,
-                        pidfd: Arc::new(readable(pidfd)?),
-                    },
-                    output: Some(output),
-                    tail: Tail::default(),
-                    exit: None,
-                })
-            })
-            .map_err(|error| {
-                // A child that cannot be watched must not run; `reap_group` may collect what is left of it.
-                let _ = child.kill();
-                let _ = child.try_wait();
-                SpawnError::Other(error)
-            })
+        let pid = Pid::from_raw(child.id().cast_signed());
+        Self::watch(pid, output).map_err(|error| {
+            // A child that cannot be watched must not run; `reap_group` may collect what is left of it.
+            let _ = child.kill();
+            let _ = child.try_wait();
+            SpawnError::Other(error)
+        })
+    }
+
+    /// A child that was just started, and the reading end of what it writes.
+    ///
+    /// # Errors
+    /// There is no descriptor for it, and it runs unwatched.
+    pub(crate) fn watch(pid: Pid, output: AsyncFd<PipeReader>) -> io::Result<Self> {
+        let mut process = Self::adopted(pid, open_pidfd(pid)?)?;
+        process.output = Some(output);
+        Ok(process)
+    }
+
+    /// A process that somebody else has started, and its pidfd. How it ends is not known, unless it is our child.
+    ///
+    /// # Errors
+    /// The reactor cannot watch it.
+    pub(crate) fn adopted(pid: Pid, pidfd: OwnedFd) -> io::Result<Self> {
+        let pidfd = Arc::new(readable(pidfd)?);
+        Ok(Self {
+            handle: Handle { pid, pidfd },
+            output: None,
+            tail: Tail::default(),
+            exit: None,
+        })
     }
 
     /// Its process id, which is its group's, too.
@@ -222,15 +233,21 @@ impl Tail {
     }
 }
 
-fn nonblocking(pipe: PipeReader) -> io::Result<AsyncFd<PipeReader>> {
-    let flags = OFlag::from_bits_retain(fcntl(pipe.as_fd(), FcntlArg::F_GETFL)?);
-    fcntl(pipe.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    readable(pipe)
+/// What a child writes to, and our end of it.
+pub(crate) fn output_pipe() -> io::Result<(AsyncFd<PipeReader>, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    let flags = OFlag::from_bits_retain(fcntl(reader.as_fd(), FcntlArg::F_GETFL)?);
+    fcntl(reader.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok((readable(reader)?, writer))
 }
 
-/// The kernel makes every pidfd close-on-exec.
+/// Something that means this process for ever; close-on-exec, as every pidfd. Whose number it is must be known before,
+/// or looked at afterwards.
+///
+/// # Errors
+/// There is no such process, or no descriptor for it.
 #[allow(unsafe_code, reason = "no crate wraps pidfd_open")]
-fn open_pidfd(pid: Pid) -> io::Result<OwnedFd> {
+pub(crate) fn open_pidfd(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: the call takes two numbers.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     let number = Errno::result(result)?;
@@ -274,7 +291,7 @@ pub(crate) fn keep_from_child(command: &mut Command) {
 }
 
 /// What systemd tells us alone; a child that answered would answer for us.
-const OURS_ALONE: [&str; 6] = [
+pub(crate) const OURS_ALONE: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
