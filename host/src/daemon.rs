@@ -147,7 +147,6 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         supervisor: Supervisor::new(service_sender),
         actions: Actions::new(worker.clone()),
         worker,
-        kinds: BTreeMap::new(),
         askers: BTreeMap::new(),
         keeper,
         events: event_sender,

@@ -6,10 +6,9 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use standfast_core::command::Command;
-use standfast_core::config::service::ServiceKind;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::event::Event;
-use standfast_core::ids::{Family, IfName, Mac, RouterName, ServiceName};
+use standfast_core::ids::{Family, IfName, Mac, RouterName};
 use standfast_core::plugin::channel::ToWorker;
 use standfast_core::vrrp::addresses::Step;
 use standfast_core::wire::arp::gratuitous;
@@ -39,7 +38,6 @@ pub(crate) struct Hands {
     pub(crate) supervisor: Supervisor,
     pub(crate) worker: Worker,
     pub(crate) actions: Actions,
-    pub(crate) kinds: BTreeMap<ServiceName, ServiceKind>,
     /// Operators who wait, by ticket.
     pub(crate) askers: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     pub(crate) keeper: Keeper,
@@ -91,15 +89,13 @@ impl Hands {
                 call.event.at_ms = u64::try_from(then.as_millis()).unwrap_or(u64::MAX);
                 self.worker.send(ToWorker::Notify(call));
             }
-            Command::StartService(config) => {
-                self.kinds.insert(config.name.clone(), config.kind);
-                self.supervisor.start(config);
-            }
+            Command::StartService { config, beside } => self.supervisor.start(config, beside),
+            Command::LookAtService { config, pid, probe } => self.supervisor.look(config.name, pid, probe),
+            Command::ReloadService(config) => self.supervisor.reload(config),
+            Command::SweepService(config) => self.supervisor.sweep(config.name),
+            Command::Unlisten(service) => self.supervisor.unlisten(&service),
             Command::TestService(config) => self.supervisor.test(config),
-            Command::SignalService { service, pid, signal } => {
-                let kind = self.kinds.get(&service).copied().unwrap_or(ServiceKind::Process);
-                self.supervisor.signal(&service, kind, pid, signal);
-            }
+            Command::SignalService { service, pid, signal } => self.supervisor.signal(&service, pid, signal),
             Command::Answer { ticket, result } => {
                 if let Some(asker) = self.askers.remove(&ticket) {
                     // An asker who has left is fine.

@@ -149,6 +149,12 @@ impl Process {
         }
     }
 
+    /// Waits for the end of a process that is nobody's business to collect here.
+    pub(crate) async fn ended(&self) {
+        // A pidfd stays readable from the end on; one that cannot be waited for has ended.
+        let _ = self.handle.pidfd.readable().await;
+    }
+
     /// The last 8 KiB of what it has written to either output, as text.
     pub(crate) fn tail(&self) -> String {
         self.tail.text()
@@ -175,11 +181,6 @@ impl Process {
 }
 
 impl Handle {
-    /// Its process id.
-    pub(crate) fn pid(&self) -> Pid {
-        self.pid
-    }
-
     /// Sends a signal; nothing happens if it has ended.
     ///
     /// # Errors

@@ -1,146 +1,384 @@
-//! The hands on services: spawn, watch for readiness and death, signal, test.
+//! The hands on services: obtain a process, watch it to its end, look at it, signal it, test its configuration.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal as Number;
 use nix::unistd::Pid;
-use standfast_core::config::service::{ServiceConfig, ServiceKind};
+use standfast_core::config::service::{Reload, ReloadSignal, ServiceConfig, ServiceKind, StopSignal};
 use standfast_core::event::Event;
 use standfast_core::ids::ServiceName;
-use standfast_core::service::failure::{Class, telling_line};
-use standfast_core::service::machine::{Exit, Signal};
+use standfast_core::service::action::{Exit, How, Signal, Started};
+use standfast_core::service::failure::telling_line;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::task::{spawn_blocking, spawn_local};
+use tokio::time::timeout;
 
-use crate::orphans::{children_of, signal_group, sweep_group};
-use crate::process::{Handle, Process, SpawnError};
+use crate::orphans::{signal_group, sweep_group};
+use crate::process::{Handle, Process, open_pidfd};
+use crate::service::ending;
+use crate::service::error_log::Mark;
+use crate::service::listeners::conflict;
+use crate::service::looking::{self, Subject};
+use crate::service::obtain::{self, Known, Obtained, Refusal, arguments, number, program};
+use crate::service::pid_file;
+use crate::service::proc_table::{Stat, stat};
+use crate::service::{adopt, error_log};
 
-/// How often a starting nginx is looked at for its first worker.
-const LOOK: Duration = Duration::from_millis(5);
-/// A plain program that still runs after this has started.
-const SETTLED: Duration = Duration::from_millis(100);
-/// Left-over workers get this long after TERM.
+/// Left-over processes get this long after TERM.
 const SWEEP: Duration = Duration::from_millis(200);
+/// What serves without a main process gets this long when it is to end.
+const GRACE: Duration = Duration::from_secs(5);
 /// A configuration test may take this long.
 const TEST_LIMIT: Duration = Duration::from_secs(10);
+/// A reload command may take this long.
+const RELOAD_LIMIT: Duration = Duration::from_secs(9);
 
 /// The processes of all services.
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor {
     events: mpsc::Sender<Event>,
-    running: Rc<RefCell<BTreeMap<ServiceName, Handle>>>,
+    lives: Rc<RefCell<BTreeMap<(ServiceName, u32), Life>>>,
+    known: Rc<RefCell<BTreeMap<ServiceName, Known>>>,
+}
+
+/// A process of a service.
+#[derive(Debug)]
+struct Life {
+    handle: Handle,
+    config: ServiceConfig,
+    main: Stat,
+    /// It is no child of ours: its group may hold others.
+    adopted: bool,
+    /// It is to end with all that belongs to it.
+    ending: bool,
+    /// Where its error log stood at the last reload.
+    mark: Option<Mark>,
+    /// Workers whose end is told.
+    watched: BTreeSet<u32>,
 }
 
 impl Supervisor {
     pub(crate) fn new(events: mpsc::Sender<Event>) -> Self {
         Self {
             events,
-            running: Rc::default(),
+            lives: Rc::default(),
+            known: Rc::default(),
         }
     }
 
-    /// Spawns a service and watches it to its end. Answers with `ServiceStarted`, `ServiceReady`, `ServiceExited`.
-    pub(crate) fn start(&self, config: ServiceConfig) {
-        let service = config.name.clone();
-        let started = |result| Event::ServiceStarted {
-            service: service.clone(),
-            result,
-        };
-        let arguments = start_arguments(&config);
-        let Some(program) = config.command.first() else {
-            return;
-        };
-        match Process::spawn(program, &arguments) {
-            Err(error) => {
-                let reason = format!("{program}: {error}");
-                self.tell(started(Err((class_of(&error), reason))));
+    /// Obtains a process and watches it to its end. Answers with `ServiceStarted`, `ServiceReady`, `ServiceExited`.
+    pub(crate) fn start(&self, config: ServiceConfig, beside: Option<u32>) {
+        let me = self.clone();
+        spawn_local(async move {
+            let service = config.name.clone();
+            let obtained = me.obtain(&config, beside).await;
+            let begun = obtained.and_then(|obtained| {
+                // It may have ended already: then its watcher tells how.
+                let pid = obtained.process.pid();
+                let main = stat(pid).unwrap_or_else(|| Stat::of_the_past(pid));
+                me.keep(&config, &obtained, main);
+                Ok((obtained, main))
+            });
+            let result = begun.as_ref().map(|(obtained, main)| Started {
+                pid: number(main.pid),
+                how: obtained.how,
+            });
+            me.tell(Event::ServiceStarted {
+                service,
+                result: result.map_err(Clone::clone),
+            });
+            if let Ok((obtained, main)) = begun {
+                me.watch(config, obtained, main).await;
             }
-            Ok(process) => {
-                let handle = process.handle();
-                self.running.borrow_mut().insert(service.clone(), handle.clone());
-                self.tell(started(Ok(number(handle.pid()))));
-                let watcher = self.clone();
-                tokio::task::spawn_local(async move { watcher.watch(config, process).await });
-            }
+        });
+    }
+
+    async fn obtain(&self, config: &ServiceConfig, beside: Option<u32>) -> Result<Obtained, Refusal> {
+        if let Some(old) = beside {
+            let key = (config.name.clone(), old);
+            let old = self.lives.borrow().get(&key).map(|life| life.main);
+            let gone = || {
+                (
+                    standfast_core::service::failure::Class::Transient,
+                    "it has ended".to_owned(),
+                )
+            };
+            return obtain::beside(config, old.ok_or_else(gone)?).await;
         }
+        let mut known = self.known.borrow_mut().remove(&config.name).unwrap_or_default();
+        let obtained = obtain::obtain(config, &mut known).await;
+        self.known.borrow_mut().insert(config.name.clone(), known);
+        obtained
+    }
+
+    fn keep(&self, config: &ServiceConfig, obtained: &Obtained, main: Stat) {
+        let life = Life {
+            handle: obtained.process.handle(),
+            config: config.clone(),
+            main,
+            adopted: obtained.how == How::Adopted,
+            ending: false,
+            mark: None,
+            watched: BTreeSet::new(),
+        };
+        let key = (config.name.clone(), number(main.pid));
+        self.lives.borrow_mut().insert(key, life);
     }
 
     /// Signals a service's process. A process that is gone is fine: its end is on the way.
-    pub(crate) fn signal(&self, service: &ServiceName, config_kind: ServiceKind, pid: u32, signal: Signal) {
-        let running = self.running.borrow();
-        let Some(handle) = running.get(service).filter(|handle| number(handle.pid()) == pid) else {
+    pub(crate) fn signal(&self, service: &ServiceName, pid: u32, signal: Signal) {
+        let mut lives = self.lives.borrow_mut();
+        let Some(life) = lives.get_mut(&(service.clone(), pid)) else {
             return;
         };
+        life.ending |= matches!(signal, Signal::Quit | Signal::Terminate | Signal::Kill);
+        let main = |number| life.handle.signal(number);
         let result = match signal {
-            Signal::Quit if config_kind == ServiceKind::Nginx => handle.signal(Number::SIGQUIT),
-            Signal::Reload => handle.signal(Number::SIGHUP),
-            // A stopped process hears TERM only after CONT (M4).
-            Signal::Quit | Signal::Terminate => {
-                signal_group(handle.pid(), Number::SIGCONT).and_then(|()| handle.signal(Number::SIGTERM))
+            Signal::Quit => main(stop_signal(&life.config)),
+            Signal::Reload => {
+                drop(lives);
+                return self.signal_reload(service.clone(), pid);
             }
-            Signal::Kill => signal_group(handle.pid(), Number::SIGKILL),
+            // A stopped process hears TERM only after CONT (M4).
+            Signal::Terminate => life
+                .signal_all(Number::SIGCONT)
+                .and_then(|()| main(Number::SIGTERM)),
+            Signal::Kill => life.signal_all(Number::SIGKILL),
+            Signal::KillMain => main(Number::SIGKILL),
+            Signal::Continue => life.signal_all(Number::SIGCONT),
         };
         if let Err(error) = result {
             tracing::warn!(%service, pid, ?signal, "signal failed: {error}");
         }
     }
 
+    /// Once it is known where its error log ends: what comes after that is of the reload.
+    fn signal_reload(&self, service: ServiceName, pid: u32) {
+        let me = self.clone();
+        spawn_local(async move {
+            let key = (service, pid);
+            let main = me.lives.borrow().get(&key).map(|life| life.main.pid);
+            let Some(main) = main else {
+                return;
+            };
+            let mark = spawn_blocking(move || error_log::mark(main))
+                .await
+                .unwrap_or_default();
+            if let Some(life) = me.lives.borrow_mut().get_mut(&key) {
+                life.mark = mark;
+                if let Err(error) = life.handle.signal(reload_signal(&life.config)) {
+                    tracing::warn!(service = %key.0, pid, "signal failed: {error}");
+                }
+            }
+        });
+    }
+
+    /// Looks at a service's process. Answers with `ServiceSeen`, unless it has ended.
+    pub(crate) fn look(&self, service: ServiceName, pid: u32, probe: bool) {
+        let me = self.clone();
+        let subject = me
+            .lives
+            .borrow()
+            .get(&(service.clone(), pid))
+            .map(|life| Subject {
+                config: life.config.clone(),
+                main: life.main,
+                mark: life.mark.clone(),
+            });
+        let Some(subject) = subject else {
+            return;
+        };
+        spawn_local(async move {
+            if let Some(look) = looking::look(&subject, probe).await {
+                for worker in &look.workers {
+                    me.watch_worker(&service, pid, worker.pid);
+                }
+                me.tell(Event::ServiceSeen { service, pid, look });
+            }
+        });
+    }
+
     /// Has the program test its configuration. Answers with `ServiceTested`.
     pub(crate) fn test(&self, config: ServiceConfig) {
-        let teller = self.clone();
-        tokio::task::spawn_local(async move {
+        let me = self.clone();
+        spawn_local(async move {
             let result = match config.kind {
                 ServiceKind::Nginx => test_nginx(&config).await,
                 // Nothing to ask: the start itself will tell.
                 ServiceKind::Process => Ok(()),
             };
-            teller.tell(Event::ServiceTested {
-                service: config.name,
-                result,
-            });
+            let service = config.name;
+            me.tell(Event::ServiceTested { service, result });
         });
     }
 
-    async fn watch(&self, config: ServiceConfig, mut process: Process) {
-        let pid = process.pid();
+    /// Runs its reload command. Answers with `ServiceReloaded`.
+    pub(crate) fn reload(&self, config: ServiceConfig) {
+        let me = self.clone();
+        spawn_local(async move {
+            let result = match &config.reload {
+                Reload::Command(words) => run(words, RELOAD_LIMIT).await.map(drop),
+                Reload::Signal(_) => Ok(()),
+            };
+            let service = config.name;
+            me.tell(Event::ServiceReloaded { service, result });
+        });
+    }
+
+    /// Ends what serves without a main process. Answers with `ServiceSwept`.
+    pub(crate) fn sweep(&self, service: ServiceName) {
+        let me = self.clone();
+        let orphans = me
+            .known
+            .borrow_mut()
+            .get_mut(&service)
+            .map(|known| std::mem::take(&mut known.orphans));
+        spawn_local(async move {
+            let result = ending::end(&orphans.unwrap_or_default(), GRACE).await;
+            me.tell(Event::ServiceSwept { service, result });
+        });
+    }
+
+    /// Closes the sockets that are held for it.
+    pub(crate) fn unlisten(&self, service: &ServiceName) {
+        if let Some(known) = self.known.borrow_mut().get_mut(service) {
+            known.held.clear();
+        }
+    }
+
+    async fn watch(&self, config: ServiceConfig, mut obtained: Obtained, main: Stat) {
+        let pid = number(main.pid);
+        let service = config.name.clone();
+        let (how, orphans) = (obtained.how, std::mem::take(&mut obtained.orphans));
         let ready = async {
-            wait_ready(config.kind, pid).await;
-            self.tell(Event::ServiceReady {
-                service: config.name.clone(),
-                pid: number(pid),
-            });
+            if config.ready_check.is_none() {
+                looking::ready(&config, main).await;
+                let service = service.clone();
+                self.tell(Event::ServiceReady { service, pid });
+            }
+            if how != How::Adopted {
+                ending::dismiss(&orphans);
+                self.mend_pid_file(&config, main.pid).await;
+            }
             std::future::pending::<()>().await;
         };
         let end = tokio::select! {
-            end = process.wait() => end,
+            end = obtained.process.wait() => end,
             () = ready => return,
         };
         let (code, signal) = match end {
             Ok(exit) => (exit.code, exit.signal),
             Err(error) => {
-                tracing::warn!(service = %config.name, "its end cannot be waited for: {error}");
+                tracing::warn!(%service, "its end cannot be waited for: {error}");
                 (None, None)
             }
         };
-        // Workers that outlive their master hold its port (M1, M2).
-        match sweep_group(pid, SWEEP).await {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!(service = %config.name, "processes of its group cannot be killed"),
-            Err(error) => tracing::warn!(service = %config.name, "its group cannot be swept: {error}"),
-        }
-        self.running.borrow_mut().retain(|_, handle| handle.pid() != pid);
+        let stderr = obtained.process.tail();
+        let life = self.lives.borrow_mut().remove(&(service.clone(), pid));
+        let ending = life.is_none_or(|life| life.ending);
+        let left = self.left_behind(&config, main.pid, how, ending, &orphans).await;
+        let said = stderr.clone();
+        let evidence = spawn_blocking(move || conflict(&said).into_iter().collect()).await;
         let exit = Exit {
             code,
             signal,
-            stderr: process.tail(),
+            stderr,
+            orphans: left.iter().map(|orphan| number(orphan.pid)).collect(),
+            evidence: evidence.unwrap_or_default(),
         };
-        self.tell(Event::ServiceExited {
-            service: config.name,
-            pid: number(pid),
-            exit,
+        self.known
+            .borrow_mut()
+            .entry(service.clone())
+            .or_default()
+            .orphans = left;
+        self.tell(Event::ServiceExited { service, pid, exit });
+        self.mend_pid_file_of_the_living(&config).await;
+    }
+
+    /// What is left when it has ended: workers that serve on (M1), if they may; all else is swept.
+    async fn left_behind(
+        &self,
+        config: &ServiceConfig,
+        main: Pid,
+        how: How,
+        ending: bool,
+        earlier: &[Stat],
+    ) -> Vec<Stat> {
+        let command = config.command.clone();
+        let successors = self
+            .lives
+            .borrow()
+            .keys()
+            .any(|(service, _)| *service == config.name);
+        // Beside a successor nobody is needed any more, and what it serves is left to it.
+        let wanted = config.kind == ServiceKind::Nginx && !ending && !successors;
+        let serving = if wanted {
+            let serving = spawn_blocking(move || adopt::left_by(main, &command)).await;
+            serving.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let earlier = earlier.iter().filter(|_| wanted).copied();
+        let serving: Vec<_> = serving.into_iter().chain(earlier).collect();
+        if serving.is_empty() && how != How::Adopted && !successors {
+            match sweep_group(main, SWEEP).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!(service = %config.name, "processes of its group cannot be killed")
+                }
+                Err(error) => tracing::warn!(service = %config.name, "its group cannot be swept: {error}"),
+            }
+        }
+        serving
+    }
+
+    /// Its conventional pid file says who it is, also after another one has taken the file away (N23).
+    async fn mend_pid_file(&self, config: &ServiceConfig, pid: Pid) {
+        if config.kind == ServiceKind::Nginx {
+            let command = config.command.clone();
+            let mended = spawn_blocking(move || pid_file::mend(&command, pid)).await;
+            if let Ok(Err(error)) = mended {
+                tracing::warn!(service = %config.name, "{error}");
+            }
+        }
+    }
+
+    /// One that was replaced has taken the file of its successor away.
+    async fn mend_pid_file_of_the_living(&self, config: &ServiceConfig) {
+        let of_it = |(service, _): &&(ServiceName, u32)| *service == config.name;
+        let living = self
+            .lives
+            .borrow()
+            .keys()
+            .filter(of_it)
+            .map(|(_, pid)| *pid)
+            .next_back();
+        if let Some(pid) = living.and_then(|pid| i32::try_from(pid).ok()) {
+            self.mend_pid_file(config, Pid::from_raw(pid)).await;
+        }
+    }
+
+    /// Tells when a worker ends.
+    fn watch_worker(&self, service: &ServiceName, main: u32, worker: u32) {
+        let mut lives = self.lives.borrow_mut();
+        let new = lives
+            .get_mut(&(service.clone(), main))
+            .is_some_and(|life| life.watched.insert(worker));
+        let pid = i32::try_from(worker).map(Pid::from_raw).ok().filter(|_| new);
+        let process = pid.and_then(|pid| Process::adopted(pid, open_pidfd(pid).ok()?).ok());
+        let Some(process) = process else {
+            return;
+        };
+        let (me, service) = (self.clone(), service.clone());
+        spawn_local(async move {
+            process.ended().await;
+            if let Some(life) = me.lives.borrow_mut().get_mut(&(service.clone(), main)) {
+                life.watched.remove(&worker);
+            }
+            me.tell(Event::ServiceStirred { service });
         });
     }
 
@@ -151,99 +389,66 @@ impl Supervisor {
     }
 }
 
-/// nginx must stay in the foreground under a supervisor, unless the command says how. The last `-g` wins, so there
-/// must be one only.
-fn start_arguments(config: &ServiceConfig) -> Vec<String> {
-    let mut arguments: Vec<String> = config.command.iter().skip(1).cloned().collect();
-    let says = arguments.iter().any(|argument| argument.contains("daemon "));
-    if config.kind == ServiceKind::Nginx && !says {
-        let directives = arguments
-            .iter()
-            .rposition(|argument| argument == "-g")
-            .map(|flag| flag + 1);
-        match directives.and_then(|at| arguments.get_mut(at)) {
-            Some(directives) => directives.push_str(" daemon off;"),
-            None => arguments.extend(["-g".to_owned(), "daemon off;".to_owned()]),
+impl Life {
+    /// Signals all that belongs to it.
+    fn signal_all(&self, number: Number) -> std::io::Result<()> {
+        if self.adopted {
+            let children = crate::service::proc_table::children(self.main.pid);
+            self.handle.signal(number)?;
+            for child in ending::handles(&children) {
+                child.signal(number)?;
+            }
+            Ok(())
+        } else {
+            signal_group(self.main.pid, number)
         }
     }
-    arguments
 }
 
-async fn wait_ready(kind: ServiceKind, pid: Pid) {
-    match kind {
-        ServiceKind::Process => sleep(SETTLED).await,
-        // The first worker appears when the configuration is read and the ports are bound.
-        ServiceKind::Nginx => {
-            while children_of(pid).is_ok_and(|children| children.is_empty()) {
-                sleep(LOOK).await;
-            }
-        }
+fn stop_signal(config: &ServiceConfig) -> Number {
+    match (config.stop_signal, config.kind) {
+        (Some(StopSignal::Quit), _) | (None, ServiceKind::Nginx) => Number::SIGQUIT,
+        (Some(StopSignal::Term), _) | (None, ServiceKind::Process) => Number::SIGTERM,
+        (Some(StopSignal::Int), _) => Number::SIGINT,
+        (Some(StopSignal::Usr1), _) => Number::SIGUSR1,
+    }
+}
+
+fn reload_signal(config: &ServiceConfig) -> Number {
+    match config.reload {
+        Reload::Signal(ReloadSignal::Usr1) => Number::SIGUSR1,
+        Reload::Signal(ReloadSignal::Usr2) => Number::SIGUSR2,
+        Reload::Signal(ReloadSignal::Hup) | Reload::Command(_) => Number::SIGHUP,
     }
 }
 
 async fn test_nginx(config: &ServiceConfig) -> Result<(), String> {
-    let Some(program) = config.command.first() else {
-        return Err("no command".into());
-    };
     // The very arguments that it is started with.
-    let mut arguments = start_arguments(config);
-    arguments.extend(["-t".to_owned(), "-q".to_owned()]);
-    let mut process = Process::spawn(program, &arguments).map_err(|error| format!("{program}: {error}"))?;
-    let end = timeout(TEST_LIMIT, process.wait()).await;
-    let verdict = match end {
-        Ok(Ok(exit)) if exit.success() => Ok(()),
-        Ok(Ok(_)) => {
-            let said = process.tail();
-            Err(telling_line(&said).unwrap_or_else(|| "`nginx -t` failed without a word".to_owned()))
+    let program = program(config).map_err(|(_, why)| why)?.to_owned();
+    let words = [&[program], arguments(config), &["-t".to_owned(), "-q".to_owned()]].concat();
+    match run(&words, TEST_LIMIT).await {
+        Ok(said) => {
+            if !said.is_empty() {
+                tracing::debug!(service = %config.name, "{said}");
+            }
+            Ok(())
         }
-        Ok(Err(error)) => Err(format!("`nginx -t` cannot be waited for: {error}")),
-        Err(_) => Err(format!(
-            "`nginx -t` gave no answer within {} s",
-            TEST_LIMIT.as_secs()
-        )),
+        Err(why) => Err(why),
+    }
+}
+
+/// Runs a program to its end; nothing of it outlives that. What it said, or why it failed.
+async fn run(words: &[String], limit: Duration) -> Result<String, String> {
+    let (program, arguments) = words.split_first().ok_or("no command")?;
+    let mut process = Process::spawn(program, arguments).map_err(|error| format!("{program}: {error}"))?;
+    let end = timeout(limit, process.wait()).await;
+    let said = process.tail();
+    let verdict = match end {
+        Ok(Ok(exit)) if exit.success() => Ok(said),
+        Ok(Ok(_)) => Err(telling_line(&said).unwrap_or_else(|| format!("{program} failed without a word"))),
+        Ok(Err(error)) => Err(format!("{program} cannot be waited for: {error}")),
+        Err(_) => Err(format!("{program} has not ended within {} s", limit.as_secs())),
     };
-    // Nothing of a test outlives it.
     let _ = sweep_group(process.pid(), SWEEP).await;
     verdict
-}
-
-fn class_of(error: &SpawnError) -> Class {
-    match error {
-        SpawnError::NotFound | SpawnError::Permission | SpawnError::ExecFormat => Class::Broken,
-        SpawnError::Other(_) => Class::Transient,
-    }
-}
-
-fn number(pid: Pid) -> u32 {
-    pid.as_raw().unsigned_abs()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arguments(command: &[&str]) -> Vec<String> {
-        let config = ServiceConfig {
-            name: "nginx".parse().unwrap(),
-            kind: ServiceKind::Nginx,
-            command: command.iter().map(ToString::to_string).collect(),
-            restart: Default::default(),
-            takeover_after: Duration::ZERO,
-            stop_timeout: Duration::ZERO,
-        };
-        start_arguments(&config)
-    }
-
-    #[test]
-    fn nginx_stays_in_the_foreground_and_keeps_its_own_directives() {
-        assert_eq!(arguments(&["/usr/sbin/nginx"]), ["-g", "daemon off;"]);
-        assert_eq!(
-            arguments(&["/usr/sbin/nginx", "-g", "worker_processes 3;"]),
-            ["-g", "worker_processes 3; daemon off;"]
-        );
-        assert_eq!(
-            arguments(&["/usr/sbin/nginx", "-g", "daemon off;", "-c", "/n"]),
-            ["-g", "daemon off;", "-c", "/n"]
-        );
-    }
 }

@@ -103,7 +103,7 @@ fn show(snapshot: &Snapshot, as_json: bool) -> Result<(), Failure> {
     say(render(snapshot, Paint::of_stdout()).trim_end())
 }
 
-fn event_line(event: &EventLine) -> String {
+pub(super) fn event_line(event: &EventLine) -> String {
     let EventLine {
         at,
         kind,

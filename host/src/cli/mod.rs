@@ -5,6 +5,7 @@ mod columns;
 mod plugin;
 mod print;
 mod run;
+mod service;
 mod table;
 mod validate;
 
@@ -23,7 +24,8 @@ const EXAMPLES: &str = "Examples:
   standfast status --watch                          who holds the VIP, and how is everything?
   standfast why VI_1                                why is it so?
   standfast events --follow                         what happens
-  standfast service reload nginx                    `nginx -t`, then reload
+  standfast service reload nginx                    `nginx -t`, reload, and see that new workers came
+  standfast service status nginx                    its workers, its last failure, what happened
   standfast plugin new --lang rust disk-full        a plugin of one's own; then `plugin inspect`, `run`, `bench`
   standfast plugin list                             which plugin files serve, and since when
 
@@ -63,7 +65,7 @@ enum Verb {
     /// Write, look at and try plugins.
     #[command(subcommand)]
     Plugin(plugin::Verb),
-    /// Act on a supervised service.
+    /// Act on a supervised service, or say how it is.
     Service {
         /// What to do.
         #[arg(value_enum)]
@@ -153,17 +155,24 @@ enum Action {
     Stop,
     /// Stop and start.
     Restart,
-    /// Test its configuration, then have it read again.
+    /// Test its configuration, have it read again, and see that new workers came.
     Reload,
+    /// nginx: start the program that lies there now beside the old one, with its sockets, then end the old one.
+    Upgrade,
+    /// Say how it is, and what happened to it.
+    Status,
 }
 
-impl From<Action> for ServiceAction {
-    fn from(action: Action) -> Self {
-        match action {
-            Action::Start => Self::Start,
-            Action::Stop => Self::Stop,
-            Action::Restart => Self::Restart,
-            Action::Reload => Self::Reload,
+impl Action {
+    /// What the daemon is to do; `None`: only tell.
+    fn deed(self) -> Option<ServiceAction> {
+        match self {
+            Self::Start => Some(ServiceAction::Start),
+            Self::Stop => Some(ServiceAction::Stop),
+            Self::Restart => Some(ServiceAction::Restart),
+            Self::Reload => Some(ServiceAction::Reload),
+            Self::Upgrade => Some(ServiceAction::Upgrade),
+            Self::Status => None,
         }
     }
 }
@@ -178,7 +187,10 @@ pub(crate) fn main() -> ExitCode {
         Verb::Events(args) => ask::events(&args),
         Verb::Reload { place } => ask::reload(&place),
         Verb::Plugin(verb) => plugin::plugin(&verb),
-        Verb::Service { action, name, place } => ask::service(&place, name, action.into()),
+        Verb::Service { action, name, place } => match action.deed() {
+            Some(deed) => ask::service(&place, name, deed),
+            None => service::tell(&place, &name),
+        },
     };
     match result {
         Ok(code) => code.into(),

@@ -16,7 +16,8 @@ use nix::unistd::Pid;
 use crate::process::{OURS_ALONE, Process, SpawnError, output_pipe};
 
 /// As `Process::spawn`, but these sockets stay open in the child, under the numbers that they have here, and the
-/// child is told of them. nginx that was told never goes to the background, whatever its configuration says.
+/// child is told of them. nginx that was told, be it of none, never goes to the background, whatever its configuration
+/// says (N25).
 ///
 /// Sockets that nginx shall accept on must be nonblocking: it does not make them so. They stay close-on-exec here, so that a child which another thread starts meanwhile gets none of them (N24).
 ///
@@ -88,11 +89,8 @@ fn environment(inherited: &[RawFd]) -> Vec<OsString> {
     for name in OURS_ALONE {
         all.remove(OsStr::new(name));
     }
-    all.remove(OsStr::new(NUMBERS));
-    if !inherited.is_empty() {
-        let numbers: String = inherited.iter().map(|number| format!("{number};")).collect();
-        all.insert(NUMBERS.into(), numbers.into());
-    }
+    let numbers: String = inherited.iter().map(|number| format!("{number};")).collect();
+    all.insert(NUMBERS.into(), numbers.into());
     let line = |(name, value): (OsString, OsString)| {
         OsString::from_vec([name.as_bytes(), b"=", value.as_bytes()].concat())
     };

@@ -1,8 +1,17 @@
 //! The hands on services, one leaf each: what runs, what it listens on, what it says, and how it is taken over.
-#![allow(dead_code, reason = "the supervisor is being rebuilt on these")]
 
+pub(crate) mod adopt;
+pub(crate) mod answer;
+pub(crate) mod census;
+pub(crate) mod ending;
+pub(crate) mod error_log;
+pub(crate) mod held;
 pub(crate) mod inherit;
 pub(crate) mod listeners;
+pub(crate) mod looking;
+pub(crate) mod nginx_files;
+pub(crate) mod obtain;
+pub(crate) mod pid_file;
 pub(crate) mod proc_table;
 pub(crate) mod program;
 pub(crate) mod take_sockets;

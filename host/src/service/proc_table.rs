@@ -42,6 +42,19 @@ pub(crate) struct Stat {
     pub(crate) started: u64,
 }
 
+impl Stat {
+    /// One that had ended before it could be looked at.
+    pub(crate) fn of_the_past(pid: Pid) -> Self {
+        Self {
+            pid,
+            parent: Pid::this(),
+            group: pid,
+            state: State::Ended,
+            started: 0,
+        }
+    }
+}
+
 impl FileId {
     /// The file that this path leads to now.
     pub(crate) fn of(path: impl AsRef<Path>) -> Option<Self> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -76,16 +77,18 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Answers everything with 200 and `hello`.
     pub(crate) fn start() -> Self {
-        Self::start_with("", |at| format!("listen {at};"))
+        Self::start_with("", |_, at| format!("listen {at};"))
     }
 
     /// With other lines of the main context, and other lines than `listen` of the one server.
-    pub(crate) fn start_with(main: &str, server: impl Fn(SocketAddr) -> String) -> Self {
+    pub(crate) fn start_with(main: &str, server: impl Fn(&Folder, SocketAddr) -> String) -> Self {
         let (folder, at) = (Folder::new(), free_address());
-        configure(&folder, main, &server(at));
+        configure(&folder, main, &server(&folder, at));
         let master = Command::new(need_nginx())
             .args(arguments(&folder))
+            .process_group(0)
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
         let nginx = Self {
@@ -135,13 +138,8 @@ impl Drop for Nginx {
         if let Some(successor) = self.successor {
             let _ = killpg(successor, Signal::SIGKILL);
         }
-        let workers = self.workers();
         let _ = killpg(self.master(), Signal::SIGKILL);
-        let _ = self.master.kill();
         let _ = self.master.wait();
-        for worker in workers {
-            let _ = kill(worker.pid, Signal::SIGKILL);
-        }
     }
 }
 
@@ -206,6 +204,12 @@ fn get(at: SocketAddr) -> io::Result<String> {
 }
 
 /// The arguments that an nginx of this folder is started with.
+/// As a configuration has it.
+pub(crate) fn command(folder: &Folder) -> Vec<String> {
+    let program = std::iter::once(NGINX.to_owned());
+    program.chain(arguments(folder)).collect()
+}
+
 pub(crate) fn arguments(folder: &Folder) -> [String; 6] {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let (conf, log) = (folder.path("nginx.conf"), folder.path("error.log"));
@@ -219,7 +223,31 @@ pub(crate) fn arguments(folder: &Folder) -> [String; 6] {
     ]
 }
 
-fn configure(folder: &Folder, main: &str, server: &str) {
+/// A certificate and its key, for tests of TLS.
+pub(crate) fn certificate(folder: &Folder) -> (PathBuf, PathBuf) {
+    let files = (folder.path("certificate.pem"), folder.path("key.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args(["-subj", "/CN=localhost", "-out"])
+        .arg(&files.0)
+        .arg("-keyout")
+        .arg(&files.1)
+        .stderr(Stdio::null())
+        .status();
+    let made = made.expect("this test needs openssl: apt-get install openssl");
+    assert!(made.success());
+    files
+}
+
+pub(crate) fn configure(folder: &Folder, main: &str, server: &str) {
     let user = if nix::unistd::getuid().is_root() {
         "user root;"
     } else {

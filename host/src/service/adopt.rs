@@ -1,0 +1,172 @@
+//! Whether the nginx that a configuration would start runs already, or workers of it do (N4, N5).
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::unistd::{Pid, getuid};
+
+use super::census::{Role, orphans};
+use super::listeners::{Address, held_by};
+use super::nginx_files::{Files, files};
+use super::pid_file;
+use super::proc_table::{Stat, lives, on_our_network, real_user, stat};
+use super::program::Program;
+use crate::process::open_pidfd;
+
+/// What runs of it.
+#[derive(Debug)]
+pub(crate) enum Running {
+    /// A master, and what signals it and nobody else.
+    Master(Pid, OwnedFd),
+    /// Workers without a master.
+    Orphans(Vec<Stat>),
+    /// Nothing.
+    Nothing,
+}
+
+/// Looks for it. Asks the program what it would be, and looks at every process: not for the loop's thread.
+pub(crate) fn find(command: &[String]) -> Running {
+    let Some(program) = command.first().and_then(|program| Program::of(program)) else {
+        return Running::Nothing;
+    };
+    let files = match files(command) {
+        Ok(files) => files,
+        Err(error) => {
+            tracing::warn!(
+                "{} cannot be asked for its configuration: {error}",
+                program.path().display()
+            );
+            Files::default()
+        }
+    };
+    let named = files.pid.as_deref().and_then(pid_file::named);
+    if let Some(pid) = named.filter(|pid| stat(*pid).is_some() && !program.is_run_by(*pid)) {
+        let path = files
+            .pid
+            .as_deref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default();
+        tracing::warn!("{path} names pid {pid}, which is another program: it is left alone");
+    }
+    let mut masters: Vec<_> = program
+        .processes()
+        .into_iter()
+        .filter_map(stat)
+        .filter(|one| is_it(one, &program, &files))
+        .collect();
+    if masters.len() > 1 {
+        let pids: Vec<_> = masters.iter().map(|one| one.pid.to_string()).collect();
+        tracing::warn!(
+            "pid {} could all be it; the one that its pid file names is taken",
+            pids.join(", ")
+        );
+        masters.retain(|one| Some(one.pid) == named);
+    }
+    if let [master] = masters.as_slice() {
+        match watched(master) {
+            Ok(Some(pidfd)) => return Running::Master(master.pid, pidfd),
+            Ok(None) => {}
+            Err(error) => tracing::warn!("pid {} cannot be watched: {error}", master.pid),
+        }
+    }
+    let left = orphans(&program).into_iter();
+    let left: Vec<_> = left
+        .filter(|orphan| listens_there(&orphan.listens, &files))
+        .map(|orphan| orphan.stat)
+        .collect();
+    if left.is_empty() {
+        Running::Nothing
+    } else {
+        Running::Orphans(left)
+    }
+}
+
+/// Workers of this program that serve though the master with this number has ended.
+pub(crate) fn left_by(master: Pid, command: &[String]) -> Vec<Stat> {
+    let Some(program) = command.first().and_then(|program| Program::of(program)) else {
+        return Vec::new();
+    };
+    // Its workers are of its process group, whoever is their parent now.
+    let of_it = orphans(&program).into_iter().map(|orphan| orphan.stat);
+    of_it.filter(|orphan| orphan.group == master).collect()
+}
+
+/// A master of its own, on our network and of our account or root's, that listens where the configuration says.
+fn is_it(one: &Stat, program: &Program, files: &Files) -> bool {
+    let trusted = |user: u32| user == 0 || user == getuid().as_raw();
+    let held = || {
+        held_by(one.pid)
+            .into_iter()
+            .map(|held| held.listener.at)
+            .collect::<Vec<_>>()
+    };
+    Role::of(one.pid) == Role::Master
+        && !program.is_run_by(one.parent)
+        && on_our_network(one.pid)
+        && real_user(one.pid).is_some_and(trusted)
+        && listens_there(&held(), files)
+}
+
+fn listens_there(held: &[Address], files: &Files) -> bool {
+    held.iter().any(|at| files.listens.contains(at))
+}
+
+/// The pidfd first, then whether it is still the one that was looked at.
+fn watched(master: &Stat) -> io::Result<Option<OwnedFd>> {
+    let pidfd = open_pidfd(master.pid)?;
+    Ok(lives(master.pid, master.started).then_some(pidfd))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::service::testing::{Folder, Nginx, command, configure, free_address};
+
+    #[test]
+    fn the_master_that_the_configuration_means_is_found_and_no_other() {
+        let nginx = Nginx::start();
+        let other = Nginx::start();
+        let found = |folder: &Folder| match find(&command(folder)) {
+            Running::Master(pid, _) => Some(pid),
+            Running::Orphans(_) | Running::Nothing => None,
+        };
+        assert_eq!(found(&nginx.folder), Some(nginx.master()));
+        assert_eq!(found(&other.folder), Some(other.master()));
+        let neither = Folder::new();
+        configure(&neither, "", &format!("listen {};", free_address()));
+        assert_eq!(found(&neither), None);
+    }
+
+    #[test]
+    fn a_pid_file_is_only_a_hint() {
+        let nginx = Nginx::start();
+        for innocent in [
+            std::process::id().to_string(),
+            "0".into(),
+            "-1".into(),
+            "1".into(),
+            "x".into(),
+        ] {
+            fs::write(nginx.pid_file(), innocent).unwrap();
+            let Running::Master(pid, _) = find(&command(&nginx.folder)) else {
+                panic!("not found")
+            };
+            assert_eq!(pid, nginx.master());
+        }
+    }
+
+    #[test]
+    fn workers_without_a_master_are_found() {
+        let mut nginx = Nginx::start();
+        let orphans = nginx.behead();
+        let Running::Orphans(found) = find(&command(&nginx.folder)) else {
+            panic!("not found")
+        };
+        assert_eq!(found.len(), orphans.len());
+        let left = left_by(nginx.master(), &command(&nginx.folder));
+        assert_eq!(left.len(), orphans.len());
+        nginx.successor(orphans[0].pid);
+    }
+}

@@ -1,0 +1,160 @@
+//! A process for a service: the one that runs already, one on the sockets of its workers, one beside it, or a new one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
+
+use nix::unistd::Pid;
+use standfast_core::config::service::{ServiceConfig, ServiceKind};
+use standfast_core::service::action::How;
+use standfast_core::service::failure::Class;
+use tokio::task::spawn_blocking;
+
+use super::adopt::{self, Running};
+use super::ending::end;
+use super::held::hold;
+use super::inherit::spawn_with_sockets;
+use super::listeners::Address;
+use super::proc_table::Stat;
+use super::take_sockets::{Taken, take};
+use crate::process::{Process, SpawnError};
+
+/// Orphans whose sockets cannot be had get this long to finish.
+const ORPHANS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is known before.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// It was looked for already: what runs now is what we started.
+    pub(crate) searched: bool,
+    /// Workers of its last life that serve.
+    pub(crate) orphans: Vec<Stat>,
+    /// Sockets that are held for it.
+    pub(crate) held: BTreeMap<SocketAddr, OwnedFd>,
+}
+
+/// A process, and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Obtained {
+    pub(crate) process: Process,
+    pub(crate) how: How,
+    /// Workers that are to end when it is ready.
+    pub(crate) orphans: Vec<Stat>,
+}
+
+/// Why there is none.
+pub(crate) type Refusal = (Class, String);
+
+/// One beside the process that serves, on copies of its sockets (N14).
+///
+/// # Errors
+/// Its sockets cannot be had, or the program cannot be started.
+pub(crate) async fn beside(config: &ServiceConfig, old: Stat) -> Result<Obtained, Refusal> {
+    let taken = blocking(move || take(old.pid, old.started)).await?;
+    let taken = taken.map_err(|error| (Class::Transient, error.to_string()))?;
+    let process = spawn(config, &taken)?;
+    Ok(Obtained {
+        process,
+        how: How::Spawned,
+        orphans: Vec::new(),
+    })
+}
+
+/// The one that runs already (N4), one on the sockets of its workers (N5), or a new one.
+///
+/// # Errors
+/// The program cannot be started.
+pub(crate) async fn obtain(config: &ServiceConfig, known: &mut Known) -> Result<Obtained, Refusal> {
+    let first = !std::mem::replace(&mut known.searched, true);
+    if config.kind == ServiceKind::Nginx && first {
+        let command = config.command.clone();
+        match blocking(move || adopt::find(&command)).await? {
+            Running::Master(pid, pidfd) => {
+                let process =
+                    Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
+                return Ok(Obtained {
+                    process,
+                    how: How::Adopted,
+                    orphans: Vec::new(),
+                });
+            }
+            Running::Orphans(orphans) => known.orphans = orphans,
+            Running::Nothing => {}
+        }
+    }
+    let orphans = std::mem::take(&mut known.orphans);
+    if let Some(taken) = sockets_of(&orphans).await? {
+        let process = spawn(config, &taken)?;
+        return Ok(Obtained {
+            process,
+            how: How::TookOver,
+            orphans,
+        });
+    }
+    if !orphans.is_empty()
+        && let Err(error) = end(&orphans, ORPHANS_PATIENCE).await
+    {
+        return Err((Class::Transient, format!("workers of its last life: {error}")));
+    }
+    hold(&mut known.held, &config.listen).map_err(|error| (Class::Conflict, error.to_string()))?;
+    let process = match config.kind {
+        ServiceKind::Nginx => {
+            let held: Vec<_> = known.held.values().map(|socket| socket.as_fd()).collect();
+            spawn_with_sockets(program(config)?, arguments(config), &held)
+        }
+        ServiceKind::Process => Process::spawn(program(config)?, arguments(config)),
+    };
+    Ok(Obtained {
+        process: process.map_err(|error| refusal(config, &error))?,
+        how: How::Spawned,
+        orphans: Vec::new(),
+    })
+}
+
+/// Copies of the sockets of one of them; all have the same. `None`: they cannot be had.
+async fn sockets_of(orphans: &[Stat]) -> Result<Option<Vec<Taken>>, Refusal> {
+    for orphan in orphans.iter().copied() {
+        match blocking(move || take(orphan.pid, orphan.started)).await? {
+            Ok(taken) => return Ok(Some(taken)),
+            Err(error) => tracing::debug!(pid = orphan.pid.as_raw(), "{error}"),
+        }
+    }
+    Ok(None)
+}
+
+fn spawn(config: &ServiceConfig, taken: &[Taken]) -> Result<Process, Refusal> {
+    let streams = taken.iter().filter(|taken| !matches!(taken.at, Address::Udp(_)));
+    let sockets: Vec<_> = streams.map(|taken| taken.socket.as_fd()).collect();
+    spawn_with_sockets(program(config)?, arguments(config), &sockets).map_err(|error| refusal(config, &error))
+}
+
+/// The first word of its command.
+pub(crate) fn program(config: &ServiceConfig) -> Result<&str, Refusal> {
+    let program = config.command.first().map(String::as_str);
+    program.ok_or_else(|| (Class::Broken, "no command".to_owned()))
+}
+
+/// All others.
+pub(crate) fn arguments(config: &ServiceConfig) -> &[String] {
+    config.command.get(1..).unwrap_or_default()
+}
+
+fn refusal(config: &ServiceConfig, error: &SpawnError) -> Refusal {
+    let class = match error {
+        SpawnError::NotFound | SpawnError::Permission | SpawnError::ExecFormat => Class::Broken,
+        SpawnError::Other(_) => Class::Transient,
+    };
+    let program = config.command.first().map_or("", String::as_str);
+    (class, format!("{program}: {error}"))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let done = spawn_blocking(work).await;
+    done.map_err(|error| (Class::Transient, format!("no thread to look: {error}")))
+}
+
+/// The number of a process as the core has it.
+pub(crate) fn number(pid: Pid) -> u32 {
+    pid.as_raw().unsigned_abs()
+}
