@@ -164,6 +164,34 @@ pub(crate) fn hooks_run_commands_with_the_words_of_the_event() -> Result<()> {
     Ok(())
 }
 
+/// A command that ends badly is run again for the same event, and the next event waits for it.
+pub(crate) fn hooks_repeat_a_command_that_failed_with_the_same_number() -> Result<()> {
+    let world = World::new()?;
+    let node = &world.lb01;
+    let (user, told) = (account(node)?, open_file(node, "told")?);
+    // It refuses each number once.
+    let lines = "echo \"$1 $2\" >>/etc/standfast/told; test $(grep -c \" $2\\$\" /etc/standfast/told) -gt 1";
+    script(node, "tell", lines)?;
+    let hook = "notify \"tell\" {\n    plugin \"action\"\n    on \"backup\" \"master\" vrrp=\"VI_1\"\n    \
+                timeout \"5s\"; retry 3\n    config { action \"tell\"; args \"{now}\" \"{id}\" }\n    \
+                grant { action \"tell\" }\n}";
+    let block = action("tell", "\"/etc/standfast/tell\"", user, "5s", 2);
+    let config = Config::new(3, 200).block(&block).block(hook);
+    let daemon = run(node, &config)?;
+    daemon.wait_status("both told", 2 * ELECTION, |status| {
+        let hook = status.notify("tell");
+        hook["delivered"] == 2 && hook["lost"] == 0 && hook["queued"] == 0
+    })?;
+    let text = std::fs::read_to_string(&told)?;
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+    let states: Vec<&str> = lines.iter().map(|line| line[0]).collect();
+    ensure!(
+        states == ["BACKUP", "BACKUP", "MASTER", "MASTER"] && lines[0] == lines[1] && lines[2] == lines[3],
+        "what was told:\n{text}"
+    );
+    Ok(())
+}
+
 /// The file has a line that begins so for each of these, in this order.
 fn wait_told(file: &std::path::Path, wanted: &[&str]) -> Result<()> {
     wait_until(&format!("the lines {wanted:?}"), ELECTION, || {

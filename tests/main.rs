@@ -61,6 +61,7 @@ const TESTS: &[Test] = tests![
     actions::commands_that_take_too_long_fail_and_leave_nothing,
     actions::commands_without_a_grant_never_run_and_the_log_says_what_to_write,
     actions::hooks_run_commands_with_the_words_of_the_event,
+    actions::hooks_repeat_a_command_that_failed_with_the_same_number,
     servers::stopped_workers_of_nginx_fail_by_http_and_pass_by_tcp,
     servers::killed_redis_is_down_and_back_again,
     interop::v2_standfast_first,
