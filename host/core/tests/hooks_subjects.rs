@@ -221,6 +221,19 @@ fn the_daemon_is_told_of_start_reload_refusal_and_stop() {
     assert_eq!(attr(&lan.hands(0).told[2].clone(), "cause"), "line 3");
 }
 
+/// A receiver that drops the numbers it has seen must not drop what a restarted daemon tells.
+#[test]
+fn no_number_of_an_event_comes_again_after_a_restart() {
+    let mut lan = Lan::new([node(100).with_hook(about(About::Daemon, &[State::START]))]);
+    lan.run_for(secs(1));
+    lan.crash(0);
+    lan.run_for(secs(1));
+    lan.start(0);
+    lan.run_for(secs(1));
+    let ids: Vec<_> = lan.hands(0).told.iter().map(|event| event.id).collect();
+    assert!(ids.len() == 2 && ids[0] < ids[1], "{ids:?}");
+}
+
 #[test]
 fn a_new_hook_learns_how_things_are_once() {
     let plain = || node(100).with_check(check("c")).with_service(service("nginx"));
