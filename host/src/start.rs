@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use standfast_core::config::file::Config;
 
-use crate::daemon::network::drops_packets;
 use crate::keys;
 use crate::net::filter::{MEND, find_nft};
 use crate::plugin_files;
@@ -84,7 +83,7 @@ pub(crate) fn check_plugins(config: &Config) -> Result<(), Failure> {
 
 /// Who drops packets to virtual addresses needs a program for it.
 pub(crate) fn check_filter(config: &Config) -> Result<(), Failure> {
-    let filtered = config.routers.values().find(|router| drops_packets(router));
+    let filtered = config.routers.values().find(|router| router.drops_packets());
     match filtered {
         Some(router) if find_nft().is_none() => Err(Failure::new(
             Code::Environment,

@@ -10,7 +10,7 @@ use nix::unistd::{Uid, fchdir, fchown, geteuid};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use crate::cage::Account;
+use crate::cage::account::Account;
 
 /// The folder that `prepare` went into.
 pub(crate) const HERE: &str = ".";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass};
-use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin, SET_ASIDE};
+use standfast_core::plugin::channel::{COMPONENT_MAX, LoadPlugin, LoadedPlugin, SET_ASIDE};
 use wasmtime::component::Component;
 
 use crate::bindings::exports::standfast::plugin::{check, lifecycle, notify};
@@ -22,8 +22,6 @@ use crate::subject::{Kind, Subjects};
 use crate::text;
 use crate::trusted::Trust;
 
-/// Largest component file.
-pub(crate) const FILE_MAX: u64 = 32 << 20;
 /// Time to make a first instance of a file that is not called on trial.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -117,11 +115,11 @@ impl Loader {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         let file = self.trust.open(path)?;
-        file.take(FILE_MAX + 1)
+        file.take(COMPONENT_MAX + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        if bytes.len() as u64 > FILE_MAX {
-            return Err(format!("{}: over {} MiB", path.display(), FILE_MAX >> 20));
+        if bytes.len() as u64 > COMPONENT_MAX {
+            return Err(format!("{}: over {} MiB", path.display(), COMPONENT_MAX >> 20));
         }
         match bytes.get(..8) {
             Some(b"\0asm\x0d\0\x01\0") => Ok(bytes),

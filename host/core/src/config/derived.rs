@@ -209,7 +209,7 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
         ),
         down_timer_adverts: router.down_adverts,
         startup_delay: router.startup_delay,
-        accept: router.accept || router.priority == Priority::OWNER,
+        accept: !router.drops_packets(),
         addresses: router.addresses.iter().map(shown::address).collect(),
         excluded: router.excluded.iter().map(shown::address).collect(),
         routes: router.routes.iter().map(shown::route).collect(),
