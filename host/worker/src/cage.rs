@@ -23,6 +23,10 @@ use account::Account;
 use limits::{COMPILE_SECONDS, FILE_MAX, FILES, SPACE, THREADS, compile_space, threads};
 use syscalls::Part;
 
+/// The daemon is the last that the kernel ends where memory is short; this one and its compilers are what can be
+/// started again.
+const OOM_SCORE: &str = "500";
+
 /// Before anything is forked, and while root's rights are there: a control group of its own. Returns what is to be told
 /// of it to whoever asks.
 pub(crate) fn enter_group() -> Vec<String> {
@@ -42,6 +46,11 @@ pub(crate) fn enter_looker(account: Option<&Account>) {
 }
 
 fn give_up_all_but(account: Option<&Account>, kept: Option<Capability>) {
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
+        tell(&format!(
+            "where memory is short it goes no sooner than others: {error}"
+        ));
+    }
     let keep = |what: &str, error: &dyn Display| tell(&format!("{what}: {error}"));
     let has = |right: &Capability| caps::has_cap(None, CapSet::Permitted, *right).unwrap_or(false);
     let kept = CapsHashSet::from_iter(kept.filter(has));

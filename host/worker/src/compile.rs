@@ -78,8 +78,11 @@ fn forkserver_lost(error: &std::io::Error) -> ! {
 
 fn died(signal: i32) -> String {
     let [cpu, memory] = [Signal::SIGXCPU, Signal::SIGABRT].map(|signal| signal as i32);
-    if signal == cpu || signal == Signal::SIGKILL as i32 {
-        return format!("compiling took more than {} s of CPU", COMPILE_SECONDS);
+    if signal == cpu {
+        return format!("compiling took more than {COMPILE_SECONDS} s of CPU");
+    }
+    if signal == Signal::SIGKILL as i32 {
+        return format!("the compiler was killed: more than {COMPILE_SECONDS} s of CPU, or no memory left");
     }
     if signal == memory {
         let most = text::size(compile_space(threads()));

@@ -6,7 +6,7 @@
 //! | how a plugin file comes to serve | `load`, `trusted`, `cache`, `compile`, `forkserver`, `native`, `catalog` |
 //! | how one call runs and ends | `lane`, `apart`, `call`, `scope`, `session`, `engine` |
 //! | what a plugin may reach | `grants`, `addresses`, `stdio`, `wasi`, `host/` |
-//! | what outlives a call | `subject`, `memory`, `tally`, `names`, `desk` |
+//! | what outlives a call | `subject`, `memory`, `tally`, `warm`, `names`, `desk` |
 //! | what a plugin's author is told | `inspect`, `trace` |
 //! | what other processes are and execute | `proc`, `executables` |
 //! | files read whole | `regular` |
@@ -48,6 +48,7 @@ mod tally;
 mod text;
 mod trace;
 mod trusted;
+mod warm;
 mod wasi;
 
 use std::process::ExitCode;

@@ -164,6 +164,7 @@ impl Worker {
         let caller = Caller {
             machine,
             shared: Arc::new(shared),
+            warm: Arc::default(),
         };
         let catalog = Arc::new(Catalog::default());
         let subjects = Arc::new(Subjects::new(out.clone()));
@@ -220,7 +221,7 @@ impl Worker {
         let work = async move {
             let unloaded = || missing(format!("plugin {} is not loaded", call.plugin));
             let loaded = loaded.ok_or_else(unloaded)?;
-            caller.check(&loaded, call, subject, received).await
+            caller.check(&loaded, call, subject, received).await?
         };
         let answer = move |outcome| FromWorker::Checked {
             check,
