@@ -105,6 +105,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     keys::require(&mut config)?;
     start::check_plugins(&config)?;
     start::check_filter(&config)?;
+    start::tell_warnings(&config);
     let program = start::find_worker(options.worker.clone())?;
     let links = Links::open(config.interfaces())
         .await

@@ -1,5 +1,6 @@
 //! The command `standfast`: parse, call, exit code.
 
+mod accounts;
 mod actions;
 mod adopted;
 mod alarm;

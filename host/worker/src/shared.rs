@@ -10,8 +10,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::desk::Desk;
 use crate::executables::Executables;
-use crate::host::proc::Look;
 use crate::names::Names;
+use crate::proc::Look;
 use crate::trace::Tracer;
 
 /// What all calls share.

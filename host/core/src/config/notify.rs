@@ -244,6 +244,8 @@ const ONCE: &[&str] = &[
 const SUBJECTS: &[&str] = &["vrrp", "instance", "group", "check", "service", "daemon"];
 const PROPS: &[&str] = &["vrrp", "instance", "group", "check", "service", "daemon", "to"];
 const PHASES: &[(&str, Phase)] = &[("before", Phase::Before), ("after", Phase::After)];
+/// Wait before the first retry; it doubles.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);
 /// At half a minute from one try to the next.

@@ -224,6 +224,7 @@ fn check_call(check: &Check, run: u64, routers: &BTreeMap<RouterName, Router>) -
         // The worker answers a little before the scheduler's own deadline, so that its reason is heard.
         timeout: config.timeout - config.timeout / 20,
         previous: check.previous(),
+        instance: config.instance,
         settings: config.settings.clone(),
         grants: config.grants.clone(),
         routers: routers

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use serde::Deserialize;
 use standfast_core::config::grant::{self, Grants, Settings};
+use standfast_core::config::instance::Instance;
 use standfast_core::config::topic::Subject;
 use standfast_core::ids::{InvalidId, PluginName, VrrpState};
 use standfast_core::plugin::call::{CheckCall, NotifyCall, NotifyEvent};
@@ -88,6 +89,7 @@ impl Block {
                 plugin,
                 timeout: self.timeout,
                 previous: None,
+                instance: Instance::Fresh,
                 settings,
                 grants,
                 routers: Vec::new(),
