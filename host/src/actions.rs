@@ -14,18 +14,13 @@ use standfast_core::plugin::channel::ToWorker;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::runtime::Builder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::orphans::{signal_group, sweep_group};
+use crate::slots::{MOST, MOST_OF_CHECKS, PLACES, Slots};
 use crate::worker::Worker;
 
-/// Actions that run at the same time.
-const MOST: usize = 8;
-/// Those of checks among them: slow ones must not keep a hook from moving an address.
-const MOST_OF_CHECKS: usize = 6;
-/// Actions that wait or run, each on a thread.
-const PLACES: usize = 64;
 /// What is kept of each output, bytes; the rest is read and dropped.
 const OUTPUT_MAX: usize = 16 << 10;
 /// How long an output may be held open by others after the command's own end.
@@ -40,18 +35,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(crate) struct Actions {
     worker: Worker,
     slots: Slots,
+    /// Changes when nobody waits any more for what runs.
+    forsaken: watch::Sender<()>,
 }
-
-/// Room for what runs.
-#[derive(Clone, Debug)]
-struct Slots {
-    places: Arc<Semaphore>,
-    all: Arc<Semaphore>,
-    of_checks: Arc<Semaphore>,
-}
-
-/// Given back when it is dropped.
-type Slot = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 impl Actions {
     /// Answers go to this worker.
@@ -59,7 +45,14 @@ impl Actions {
         Self {
             worker,
             slots: Slots::new(),
+            forsaken: watch::Sender::new(()),
         }
+    }
+
+    /// The worker that asked has ended. The next one is told the same events again: what runs now must not run beside
+    /// what they start.
+    pub(crate) fn forsake(&self) {
+        self.forsaken.send_replace(());
     }
 
     /// Runs one, or says why not. Never waits.
@@ -74,8 +67,9 @@ impl Actions {
         let own = self.clone();
         let name = config.name.clone();
         let of_check = matches!(user, User::Check(_));
+        let forsaken = self.forsaken.subscribe();
         let running = move || {
-            let result = execute(&config, &own.slots, of_check);
+            let result = execute(&config, &own.slots, of_check, forsaken);
             if let Err(error) = &result {
                 tracing::warn!(action = %config.name, "action failed: {error:?}");
             }
@@ -94,27 +88,12 @@ impl Actions {
     }
 }
 
-impl Slots {
-    fn new() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(PLACES)),
-            all: Arc::new(Semaphore::new(MOST)),
-            of_checks: Arc::new(Semaphore::new(MOST_OF_CHECKS)),
-        }
-    }
-
-    /// Waits for one. A check that waits takes none of those that are left to hooks.
-    async fn take(&self, of_check: bool) -> Option<Slot> {
-        let of_checks = match of_check {
-            true => Some(Arc::clone(&self.of_checks).acquire_owned().await.ok()?),
-            false => None,
-        };
-        let slot = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some((slot, of_checks))
-    }
-}
-
-fn execute(config: &ActionConfig, slots: &Slots, of_check: bool) -> Result<ActionOutcome, ActionError> {
+fn execute(
+    config: &ActionConfig,
+    slots: &Slots,
+    of_check: bool,
+    mut forsaken: watch::Receiver<()>,
+) -> Result<ActionOutcome, ActionError> {
     let deadline = Instant::now() + config.timeout;
     let mut command = command(config)?;
     let runtime = Builder::new_current_thread()
@@ -122,7 +101,10 @@ fn execute(config: &ActionConfig, slots: &Slots, of_check: bool) -> Result<Actio
         .build()
         .map_err(failed)?;
     runtime.block_on(async {
-        let taken = timeout_at(deadline, slots.take(of_check)).await;
+        let taken = tokio::select! {
+            taken = timeout_at(deadline, slots.take(of_check)) => taken,
+            _ = forsaken.changed() => return Err(failed("its asker has ended")),
+        };
         let Ok(Some(_slot)) = taken else {
             return Err(failed(format!(
                 "{MOST} actions run already, or {MOST_OF_CHECKS} of checks, and none has ended in time: make them \
@@ -132,7 +114,14 @@ fn execute(config: &ActionConfig, slots: &Slots, of_check: bool) -> Result<Actio
         let child = command
             .spawn()
             .map_err(|error| failed(format!("{}: {error}", config.exec.join(" "))))?;
-        watch(child, deadline).await
+        let over = async {
+            tokio::select! {
+                () = sleep_until(deadline) => {}
+                // Without a sender we end, too.
+                _ = forsaken.changed() => {}
+            }
+        };
+        attend(child, over).await
     })
 }
 
@@ -166,7 +155,7 @@ fn command(config: &ActionConfig) -> Result<Command, ActionError> {
     Ok(command)
 }
 
-async fn watch(mut child: Child, deadline: Instant) -> Result<ActionOutcome, ActionError> {
+async fn attend(mut child: Child, over: impl Future<Output = ()>) -> Result<ActionOutcome, ActionError> {
     let group = child
         .id()
         .and_then(|pid| i32::try_from(pid).ok())
@@ -175,21 +164,22 @@ async fn watch(mut child: Child, deadline: Instant) -> Result<ActionOutcome, Act
     let ended = {
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let outputs = async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) };
-        let mut outputs = std::pin::pin!(outputs);
+        let (mut outputs, mut over) = (std::pin::pin!(outputs), std::pin::pin!(over));
         let mut all = false;
         let ended = loop {
             tokio::select! {
-                status = timeout_at(deadline, child.wait()) => break status,
+                status = child.wait() => break Some(status),
+                () = &mut over => break None,
                 _ = &mut outputs, if !all => all = true,
             }
         };
-        if ended.is_ok() && !all {
+        if ended.is_some() && !all {
             // Others may hold it open; what was read is kept.
             let _ = timeout(LAST_WORDS, outputs).await;
         }
         ended
     };
-    let Ok(status) = ended else {
+    let Some(status) = ended else {
         end(&mut child, group).await;
         return Err(ActionError::Timeout);
     };
@@ -260,7 +250,8 @@ mod tests {
     }
 
     fn run(config: &ActionConfig) -> Result<ActionOutcome, ActionError> {
-        execute(config, &Slots::new(), false)
+        let asker = watch::Sender::new(());
+        execute(config, &Slots::new(), false, asker.subscribe())
     }
 
     #[test]
@@ -300,6 +291,20 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_waits_for_any_more_is_killed() {
+        become_subreaper().unwrap();
+        let asker = watch::Sender::new(());
+        let (slots, forsaken) = (Slots::new(), asker.subscribe());
+        let long = action(&["/bin/sleep", "65"], 60_000);
+        let running = thread::spawn(move || execute(&long, &slots, false, forsaken));
+        thread::sleep(Duration::from_millis(50));
+        asker.send_replace(());
+        let begun = Clock::now();
+        assert!(running.join().unwrap().is_err());
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
     fn what_it_leaves_behind_ends_with_it_and_takes_no_word_along() {
         become_subreaper().unwrap();
         let begun = Clock::now();
@@ -313,37 +318,12 @@ mod tests {
     }
 
     #[test]
-    fn checks_leave_slots_to_hooks() {
-        let slots = Slots::new();
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let take = async |of_check| {
-                timeout(Duration::from_millis(50), slots.take(of_check))
-                    .await
-                    .ok()
-                    .flatten()
-            };
-            let mut held = Vec::new();
-            for _ in 0..MOST_OF_CHECKS {
-                held.push(take(true).await.unwrap());
-            }
-            assert!(take(true).await.is_none());
-            for _ in MOST_OF_CHECKS..MOST {
-                held.push(take(false).await.unwrap());
-            }
-            assert!(take(false).await.is_none());
-            drop(held);
-            assert!(take(true).await.is_some());
-        });
-    }
-
-    #[test]
     fn one_more_than_can_run_waits_for_its_turn_and_for_its_own_deadline_only() {
-        let slots = Slots::new();
+        let (slots, asker) = (Slots::new(), watch::Sender::new(()));
         let all = |exec: &'static [&'static str], timeout| {
             let start = |_| {
-                let slots = slots.clone();
-                thread::spawn(move || execute(&action(exec, timeout), &slots, true))
+                let (slots, asker) = (slots.clone(), asker.subscribe());
+                thread::spawn(move || execute(&action(exec, timeout), &slots, true, asker))
             };
             let started: Vec<_> = (0..MOST_OF_CHECKS + 2).map(start).collect();
             started

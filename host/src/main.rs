@@ -18,6 +18,7 @@ mod plugin_files;
 mod process;
 mod readable;
 mod realtime;
+mod slots;
 mod sockets;
 mod start;
 mod status_code;
