@@ -63,6 +63,9 @@ fn only_so_many_checks_are_warm() {
 fn the_worker_is_told_with_each_call() {
     let mut now = Instant::default();
     let mut engine = Engine::new(config("instance \"warm\" max-calls=7"), 1, now);
+    // Without a file there is nothing to wait for.
+    let plugin = "tcp".parse().unwrap();
+    engine.handle(Event::PluginFile { plugin, path: None }, now);
     engine.handle(Event::WorkerUp("wasmtime".into()), now);
     for _ in 0..100 {
         now = engine.poll_timeout(now).map_or(now, |(at, _)| at.max(now));
