@@ -119,19 +119,19 @@ impl Caller {
         let Some(notify) = &loaded.notify else {
             return Err(missing(format!("plugin {} is a check, not a hook", call.plugin)));
         };
+        let mut routers = call.routers;
+        if let topic::Subject::Router(name) = &call.event.subject
+            && !routers.iter().any(|(known, _)| known == name)
+        {
+            routers.push((name.clone(), call.event.now));
+        }
         let facts = Facts {
             name: call.notify.into(),
             number: call.event.id,
             previous: None,
             settings: call.settings,
             grants: call.grants,
-            routers: match &call.event.subject {
-                topic::Subject::Router(name) => vec![(name.clone(), call.event.now)],
-                topic::Subject::Group(_)
-                | topic::Subject::Check(_)
-                | topic::Subject::Service(_)
-                | topic::Subject::Daemon => Vec::new(),
-            },
+            routers,
         };
         let event = event(call.event);
         let mut store = self.store(subject, facts, received, call.timeout).await?;

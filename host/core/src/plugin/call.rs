@@ -44,6 +44,8 @@ pub struct NotifyCall {
     pub timeout: Duration,
     /// What happened.
     pub event: NotifyEvent,
+    /// State of every router, so that the plugin may ask for it.
+    pub routers: Vec<(RouterName, VrrpState)>,
     /// The `config` block.
     pub settings: Settings,
     /// The `grant` block.

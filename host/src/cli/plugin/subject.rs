@@ -14,6 +14,7 @@ use standfast_core::plugin::call::{CheckCall, NotifyCall, NotifyEvent};
 use standfast_core::plugin::inspection::{Inspection, Kind};
 use standfast_core::time::Instant;
 
+use crate::keys;
 use crate::status_code::{Code, Failure};
 
 /// The block that a configuration would have.
@@ -103,6 +104,7 @@ impl Block {
             notify: plugin.to_string().parse().map_err(own)?,
             plugin,
             timeout: self.timeout,
+            routers: Vec::new(),
             event: text.event().map_err(|why| wrong(format!("--event: {why}")))?,
             settings,
             grants,
@@ -123,13 +125,15 @@ impl Block {
     }
 
     fn grants(&self) -> Result<Grants, Failure> {
-        grant::from_lines(&self.grant).map_err(|errors| {
+        let mut grants = grant::from_lines(&self.grant).map_err(|errors| {
             let faults = errors.faults().iter();
             let lines: Vec<_> = faults
                 .map(|fault| format!("{} ({})", fault.message, fault.help))
                 .collect();
             wrong(format!("--grant: {}", lines.join("; ")))
-        })
+        })?;
+        keys::require_of_grants("--grant", &mut grants)?;
+        Ok(grants)
     }
 }
 

@@ -136,6 +136,7 @@ pub(crate) fn notify(plugin: &str) -> NotifyCall {
         notify: format!("{plugin}-hook").parse().unwrap(),
         plugin: plugin.parse().unwrap(),
         timeout: Duration::from_secs(20),
+        routers: Vec::new(),
         event: NotifyEvent {
             id: 7,
             subject: Subject::Router("VI_1".parse().unwrap()),
