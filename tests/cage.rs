@@ -29,6 +29,12 @@ pub(crate) fn workers(node: &Node) -> Result<Vec<i32>> {
     Ok(found)
 }
 
+/// In a user namespace of one user there is nobody else to become.
+pub(crate) fn has_one_user(node: &Node) -> Result<bool> {
+    let map = node.must(&["cat", "/proc/self/uid_map"])?;
+    Ok(map.split_whitespace().nth(2) == Some("1"))
+}
+
 /// Another worker is there.
 pub(crate) fn back(pair: &Pair, limit: Duration) -> Result<()> {
     pair.one.wait_status("the worker back", limit, |status| {
@@ -84,14 +90,8 @@ pub(crate) fn worker_is_caged() -> Result<()> {
             line("NoNewPrivs:") == "1" && line("Seccomp:") == "2",
             "no lock: {status}"
         );
-        // In a user namespace of one user there is nobody else to become.
-        let one_user = node
-            .must(&["cat", "/proc/self/uid_map"])?
-            .split_whitespace()
-            .nth(2)
-            == Some("1");
         ensure!(
-            one_user || !line("Uid:").starts_with("0 "),
+            has_one_user(node)? || !line("Uid:").starts_with("0 "),
             "it runs as root: {}",
             line("Uid:")
         );

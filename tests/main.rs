@@ -1,5 +1,6 @@
 //! The e2e tests: the real programs in network namespaces, each test in a world of its own.
 
+mod actions;
 mod announce;
 mod around;
 mod cage;
@@ -17,6 +18,7 @@ mod malformed;
 mod matrix;
 mod nginx;
 mod peers;
+mod servers;
 mod vmac;
 
 use std::process::ExitCode;
@@ -55,6 +57,13 @@ const TESTS: &[Test] = tests![
     hotload::plugins_that_appear_later_are_taken,
     hotload::grants_come_and_go_with_a_reload,
     hotload::rollback_serves_the_version_before,
+    actions::commands_decide_as_the_user_of_their_block,
+    actions::commands_that_take_too_long_fail_and_leave_nothing,
+    actions::commands_without_a_grant_never_run_and_the_log_says_what_to_write,
+    actions::hooks_run_commands_with_the_words_of_the_event,
+    actions::hooks_repeat_a_command_that_failed_with_the_same_number,
+    servers::stopped_workers_of_nginx_fail_by_http_and_pass_by_tcp,
+    servers::killed_redis_is_down_and_back_again,
     interop::v2_standfast_first,
     interop::v2_keepalived_first,
     interop::v3_standfast_first,

@@ -7,23 +7,20 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::unistd::{self, Pid, geteuid};
+use nix::unistd::{Pid, geteuid};
 use standfast_core::config::action::ActionConfig;
 use standfast_core::plugin::call::{ActionError, ActionOutcome, User};
 use standfast_core::plugin::channel::ToWorker;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::runtime::Builder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::orphans::{signal_group, sweep_group};
+use crate::slots::{MOST, MOST_OF_CHECKS, PLACES, Slots};
 use crate::worker::Worker;
 
-/// Actions that run at the same time.
-const MOST: usize = 8;
-/// Those of checks among them: slow ones must not keep a hook from moving an address.
-const MOST_OF_CHECKS: usize = 6;
 /// What is kept of each output, bytes; the rest is read and dropped.
 const OUTPUT_MAX: usize = 16 << 10;
 /// How long an output may be held open by others after the command's own end.
@@ -38,17 +35,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(crate) struct Actions {
     worker: Worker,
     slots: Slots,
+    /// Changes when nobody waits any more for what runs.
+    forsaken: watch::Sender<()>,
 }
-
-/// Room for what runs.
-#[derive(Clone, Debug)]
-struct Slots {
-    all: Arc<Semaphore>,
-    of_checks: Arc<Semaphore>,
-}
-
-/// Given back when it is dropped.
-type Slot = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 impl Actions {
     /// Answers go to this worker.
@@ -56,7 +45,14 @@ impl Actions {
         Self {
             worker,
             slots: Slots::new(),
+            forsaken: watch::Sender::new(()),
         }
+    }
+
+    /// The worker that asked has ended. The next one is told the same events again: what runs now must not run beside
+    /// what they start.
+    pub(crate) fn forsake(&self) {
+        self.forsaken.send_replace(());
     }
 
     /// Runs one, or says why not. Never waits.
@@ -65,17 +61,19 @@ impl Actions {
             Ok(config) => config,
             Err(error) => return self.answer(id, Err(error)),
         };
-        let Some(slot) = self.slots.take(user) else {
-            return self.answer(id, Err(failed("too many actions run already")));
+        let Ok(place) = Arc::clone(&self.slots.places).try_acquire_owned() else {
+            return self.answer(id, Err(failed(format!("{PLACES} actions wait or run already"))));
         };
         let own = self.clone();
         let name = config.name.clone();
+        let of_check = matches!(user, User::Check(_));
+        let forsaken = self.forsaken.subscribe();
         let running = move || {
-            let result = execute(&config);
+            let result = execute(&config, &own.slots, of_check, forsaken);
             if let Err(error) = &result {
                 tracing::warn!(action = %config.name, "action failed: {error:?}");
             }
-            drop(slot);
+            drop(place);
             own.answer(id, result);
         };
         // A fork of this process takes a moment: not on the loop's thread.
@@ -90,25 +88,12 @@ impl Actions {
     }
 }
 
-impl Slots {
-    fn new() -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(MOST)),
-            of_checks: Arc::new(Semaphore::new(MOST_OF_CHECKS)),
-        }
-    }
-
-    fn take(&self, user: &User) -> Option<Slot> {
-        let of_checks = match user {
-            User::Check(_) => Some(Arc::clone(&self.of_checks).try_acquire_owned().ok()?),
-            User::Notify(_) => None,
-        };
-        let slot = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        Some((slot, of_checks))
-    }
-}
-
-fn execute(config: &ActionConfig) -> Result<ActionOutcome, ActionError> {
+fn execute(
+    config: &ActionConfig,
+    slots: &Slots,
+    of_check: bool,
+    mut forsaken: watch::Receiver<()>,
+) -> Result<ActionOutcome, ActionError> {
     let deadline = Instant::now() + config.timeout;
     let mut command = command(config)?;
     let runtime = Builder::new_current_thread()
@@ -116,10 +101,27 @@ fn execute(config: &ActionConfig) -> Result<ActionOutcome, ActionError> {
         .build()
         .map_err(failed)?;
     runtime.block_on(async {
+        let taken = tokio::select! {
+            taken = timeout_at(deadline, slots.take(of_check)) => taken,
+            _ = forsaken.changed() => return Err(failed("its asker has ended")),
+        };
+        let Ok(Some(_slot)) = taken else {
+            return Err(failed(format!(
+                "{MOST} actions run already, or {MOST_OF_CHECKS} of checks, and none has ended in time: make them \
+                 quicker, or their checks rarer"
+            )));
+        };
         let child = command
             .spawn()
             .map_err(|error| failed(format!("{}: {error}", config.exec.join(" "))))?;
-        watch(child, deadline).await
+        let over = async {
+            tokio::select! {
+                () = sleep_until(deadline) => {}
+                // Without a sender we end, too.
+                _ = forsaken.changed() => {}
+            }
+        };
+        attend(child, over).await
     })
 }
 
@@ -127,9 +129,13 @@ fn command(config: &ActionConfig) -> Result<Command, ActionError> {
     let [program, arguments @ ..] = config.exec.as_slice() else {
         return Err(failed("no command"));
     };
-    let user = unistd::User::from_name(&config.user)
-        .map_err(failed)?
-        .ok_or_else(|| failed(format!("there is no user {}", config.user)))?;
+    let unknown = || {
+        failed(format!(
+            "user {} was not found when the configuration was read; reload it",
+            config.user
+        ))
+    };
+    let account = config.account.ok_or_else(unknown)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -142,14 +148,14 @@ fn command(config: &ActionConfig) -> Result<Command, ActionError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if user.uid != geteuid() {
+    if account.uid != geteuid().as_raw() {
         // Supplementary groups are dropped with it.
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        command.uid(account.uid).gid(account.gid);
     }
     Ok(command)
 }
 
-async fn watch(mut child: Child, deadline: Instant) -> Result<ActionOutcome, ActionError> {
+async fn attend(mut child: Child, over: impl Future<Output = ()>) -> Result<ActionOutcome, ActionError> {
     let group = child
         .id()
         .and_then(|pid| i32::try_from(pid).ok())
@@ -158,21 +164,22 @@ async fn watch(mut child: Child, deadline: Instant) -> Result<ActionOutcome, Act
     let ended = {
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let outputs = async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) };
-        let mut outputs = std::pin::pin!(outputs);
+        let (mut outputs, mut over) = (std::pin::pin!(outputs), std::pin::pin!(over));
         let mut all = false;
         let ended = loop {
             tokio::select! {
-                status = timeout_at(deadline, child.wait()) => break status,
+                status = child.wait() => break Some(status),
+                () = &mut over => break None,
                 _ = &mut outputs, if !all => all = true,
             }
         };
-        if ended.is_ok() && !all {
+        if ended.is_some() && !all {
             // Others may hold it open; what was read is kept.
             let _ = timeout(LAST_WORDS, outputs).await;
         }
         ended
     };
-    let Ok(status) = ended else {
+    let Some(status) = ended else {
         end(&mut child, group).await;
         return Err(ActionError::Timeout);
     };
@@ -224,30 +231,38 @@ mod tests {
 
     use nix::errno::Errno;
     use nix::sys::signal::killpg;
+    use nix::unistd::{self, getegid};
+    use standfast_core::config::account::Account;
 
     use super::*;
     use crate::orphans::become_subreaper;
 
     fn action(exec: &[&str], timeout: u64) -> ActionConfig {
-        let me = unistd::User::from_uid(geteuid()).unwrap().unwrap();
+        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         ActionConfig {
             name: "a".parse().unwrap(),
             exec: exec.iter().map(|word| (*word).to_owned()).collect(),
-            user: me.name,
+            user: "me".into(),
+            account: Some(Account { uid, gid }),
             timeout: Duration::from_millis(timeout),
             args: 0,
         }
     }
 
+    fn run(config: &ActionConfig) -> Result<ActionOutcome, ActionError> {
+        let asker = watch::Sender::new(());
+        execute(config, &Slots::new(), false, asker.subscribe())
+    }
+
     #[test]
     fn code_signal_and_both_outputs_come_back_and_no_shell_reads_the_words() {
-        let ended = execute(&action(&["/bin/echo", "$HOME", ";", "a b"], 20_000)).unwrap();
+        let ended = run(&action(&["/bin/echo", "$HOME", ";", "a b"], 20_000)).unwrap();
         assert_eq!(
             (ended.code, ended.stdout.as_slice()),
             (Some(0), &b"$HOME ; a b\n"[..])
         );
         let script = "echo oops >&2; env; exit 7";
-        let ended = execute(&action(&["/bin/sh", "-c", script], 20_000)).unwrap();
+        let ended = run(&action(&["/bin/sh", "-c", script], 20_000)).unwrap();
         assert_eq!((ended.code, ended.stderr.as_slice()), (Some(7), &b"oops\n"[..]));
         let found = String::from_utf8(ended.stdout).unwrap();
         let names: Vec<_> = found.lines().filter_map(|line| line.split('=').next()).collect();
@@ -256,13 +271,13 @@ mod tests {
                 .iter()
                 .all(|name| ["PATH", "STANDFAST_ACTION", "PWD", "OLDPWD", "_", "SHLVL"].contains(name))
         );
-        let ended = execute(&action(&["/bin/sh", "-c", "kill -9 $$"], 20_000)).unwrap();
+        let ended = run(&action(&["/bin/sh", "-c", "kill -9 $$"], 20_000)).unwrap();
         assert_eq!((ended.code, ended.signal), (None, Some(9)));
     }
 
     #[test]
     fn output_is_cut_and_never_blocks() {
-        let ended = execute(&action(&["/usr/bin/head", "-c", "1000000", "/dev/zero"], 20_000)).unwrap();
+        let ended = run(&action(&["/usr/bin/head", "-c", "1000000", "/dev/zero"], 20_000)).unwrap();
         assert_eq!((ended.code, ended.stdout.len()), (Some(0), OUTPUT_MAX));
     }
 
@@ -270,8 +285,22 @@ mod tests {
     fn at_its_timeout_it_is_killed_with_all_that_it_has_started() {
         become_subreaper().unwrap();
         let begun = Clock::now();
-        let ended = execute(&action(&["/bin/sh", "-c", "sleep 61 & exec sleep 62"], 300));
+        let ended = run(&action(&["/bin/sh", "-c", "sleep 61 & exec sleep 62"], 300));
         assert_eq!(ended, Err(ActionError::Timeout));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_killed() {
+        become_subreaper().unwrap();
+        let asker = watch::Sender::new(());
+        let (slots, forsaken) = (Slots::new(), asker.subscribe());
+        let long = action(&["/bin/sleep", "65"], 60_000);
+        let running = thread::spawn(move || execute(&long, &slots, false, forsaken));
+        thread::sleep(Duration::from_millis(50));
+        asker.send_replace(());
+        let begun = Clock::now();
+        assert!(running.join().unwrap().is_err());
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
@@ -280,7 +309,7 @@ mod tests {
         become_subreaper().unwrap();
         let begun = Clock::now();
         let script = "echo $$; echo oops >&2; sleep 64 & exit 5";
-        let ended = execute(&action(&["/bin/sh", "-c", script], 20_000)).unwrap();
+        let ended = run(&action(&["/bin/sh", "-c", script], 20_000)).unwrap();
         assert_eq!((ended.code, ended.stderr.as_slice()), (Some(5), &b"oops\n"[..]));
         let group = String::from_utf8(ended.stdout).unwrap();
         let group = Pid::from_raw(group.trim().parse().unwrap());
@@ -289,34 +318,48 @@ mod tests {
     }
 
     #[test]
-    fn checks_leave_slots_to_hooks() {
-        let slots = Slots::new();
-        let (check, hook) = (
-            User::Check("c".parse().unwrap()),
-            User::Notify("h".parse().unwrap()),
+    fn one_more_than_can_run_waits_for_its_turn_and_for_its_own_deadline_only() {
+        let (slots, asker) = (Slots::new(), watch::Sender::new(()));
+        let all = |exec: &'static [&'static str], timeout| {
+            let start = |_| {
+                let (slots, asker) = (slots.clone(), asker.subscribe());
+                thread::spawn(move || execute(&action(exec, timeout), &slots, true, asker))
+            };
+            let started: Vec<_> = (0..MOST_OF_CHECKS + 2).map(start).collect();
+            started
+                .into_iter()
+                .map(|one| one.join().unwrap())
+                .collect::<Vec<_>>()
+        };
+        let ended = all(&["/bin/sleep", "0.2"], 20_000);
+        assert!(
+            ended
+                .iter()
+                .all(|ended| ended.as_ref().is_ok_and(|ended| ended.code == Some(0))),
+            "{ended:?}"
         );
-        let held: Vec<_> = (0..MOST_OF_CHECKS).map(|_| slots.take(&check).unwrap()).collect();
-        assert!(slots.take(&check).is_none());
-        let hooks: Vec<_> = (MOST_OF_CHECKS..MOST)
-            .map(|_| slots.take(&hook).unwrap())
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let held: Vec<_> = (0..MOST_OF_CHECKS)
+            .map(|_| runtime.block_on(slots.take(true)).unwrap())
             .collect();
-        assert!(slots.take(&hook).is_none());
-        drop((held, hooks));
-        assert!(slots.take(&check).is_some());
+        let ended = all(&["/bin/true"], 200);
+        let turned_away = |ended: &Result<_, _>| matches!(ended, Err(ActionError::Spawn(why)) if why.contains("run already"));
+        assert!(ended.iter().all(turned_away), "{ended:?}");
+        drop(held);
     }
 
     #[test]
     fn what_cannot_run_says_why() {
-        let why = |action: ActionConfig| match execute(&action) {
+        let why = |action: ActionConfig| match run(&action) {
             Err(ActionError::Spawn(why)) => why,
             other => panic!("{other:?}"),
         };
         assert!(why(action(&["/no/such/program"], 1000)).contains("/no/such/program: No such file"));
         let stranger = ActionConfig {
-            user: "nobody-of-that-name".into(),
+            account: None,
             ..action(&["/bin/true"], 1000)
         };
-        assert_eq!(why(stranger), "there is no user nobody-of-that-name");
+        assert!(why(stranger).starts_with("user me was not found"));
     }
 
     #[test]
@@ -324,13 +367,16 @@ mod tests {
         if !geteuid().is_root() {
             return;
         }
-        let ended = execute(&ActionConfig {
-            user: "nobody".into(),
+        let nobody = unistd::User::from_name("nobody").unwrap().unwrap();
+        let (uid, gid) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+        let nobody = Some(Account { uid, gid });
+        let ended = run(&ActionConfig {
+            account: nobody,
             ..action(&["/usr/bin/id", "-un"], 20_000)
         });
         assert_eq!(ended.unwrap().stdout, b"nobody\n");
-        let groups = execute(&ActionConfig {
-            user: "nobody".into(),
+        let groups = run(&ActionConfig {
+            account: nobody,
             ..action(&["/usr/bin/id", "-Gn"], 20_000)
         });
         assert!(!String::from_utf8_lossy(&groups.unwrap().stdout).contains("root"));

@@ -26,9 +26,16 @@ struct Ended(BTreeSet<(i32, u64)>);
 pub(crate) fn keep_collecting() -> io::Result<()> {
     let looking = || {
         let mut ended = Ended::default();
-        while let Ok(forsaken) = ended.look() {
-            for pid in forsaken {
-                let _ = collect(libc::P_PID, pid.as_raw());
+        loop {
+            match ended.look() {
+                Ok(forsaken) => {
+                    for pid in forsaken {
+                        let _ = collect(libc::P_PID, pid.as_raw());
+                    }
+                }
+                Err(error) if error.raw_os_error() == Some(libc::ENOTSUP) => break,
+                // No descriptor, no memory: another time.
+                Err(_) => {}
             }
             thread::sleep(PAUSE);
         }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::net::leftovers;
@@ -54,7 +55,10 @@ fn lock_directory(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
     };
     fs::create_dir_all(runtime_dir).map_err(cannot)?;
     let file = fs::File::create(runtime_dir.join("standfast.lock")).map_err(cannot)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+        if errno != Errno::EWOULDBLOCK {
+            return cannot(errno.into());
+        }
         Failure::new(
             Code::Running,
             format!(
@@ -80,6 +84,10 @@ fn lock_network() -> Result<Option<Flock<fs::File>>, Failure> {
     let file_id = id(&file.metadata().map_err(cannot)?);
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
+        Err((_, errno)) if errno != Errno::EWOULDBLOCK => {
+            tracing::warn!("{NAMESPACE} cannot be locked: {errno}; a second standfast would not be noticed");
+            Ok(None)
+        }
         Err(_) => {
             // Who holds it from another process namespace is not shown, and may be one of us.
             let holder = holder(&fs::read_to_string("/proc/locks").unwrap_or_default(), &file_id);

@@ -105,6 +105,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     keys::require(&mut config)?;
     start::check_plugins(&config)?;
     start::check_filter(&config)?;
+    start::tell_warnings(&config);
     let program = start::find_worker(options.worker.clone())?;
     let links = Links::open(config.interfaces())
         .await
@@ -214,7 +215,7 @@ impl Daemon {
                 () = self.hands.sockets.readable(), if self.pause.is_none() => {}
                 () = until(self.pause) => self.pause = None,
                 rung = alarm.ring() => rung.map_err(runtime)?,
-                Some(event) = self.events.recv() => self.engine.handle(event, now()),
+                Some(event) = self.events.recv() => self.on_event(event),
                 Some(event) = self.service_events.recv() => self.engine.handle(event, now()),
                 changes = self.hands.links.changed() => self.on_links(changes),
                 changed = self.watch.changed() => self.on_plugin_change(changed).map_err(runtime)?,
@@ -248,12 +249,19 @@ impl Daemon {
                 let Ok(event) = self.service_events.try_recv().or_else(|_| self.events.try_recv()) else {
                     break;
                 };
-                self.engine.handle(event, now());
+                self.on_event(event);
             }
             if self.engine.poll_timeout(now()).is_some_and(|(at, _)| at <= now()) {
                 self.engine.handle(Event::Tick, now());
             }
         }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        if matches!(event, Event::WorkerDown(_)) {
+            self.hands.actions.forsake();
+        }
+        self.engine.handle(event, now());
     }
 
     /// Carries out all commands. `true`: it is over.

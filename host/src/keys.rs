@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use standfast_core::config::auth::KeySource;
 use standfast_core::config::file::Config;
+use standfast_core::config::grant::Grants;
+use standfast_core::config::keys::load_passwords;
 
 use crate::status_code::{Code, Failure};
 
@@ -24,14 +26,30 @@ pub(crate) struct Fault {
 /// Reads every key; those with faults stay empty.
 pub(crate) fn fill(config: &mut Config) -> Vec<Fault> {
     let mut unread: Vec<Fault> = Vec::new();
-    let loaded = config.load_keys(|source| {
-        read(source).map_err(|fault| {
-            let message = fault.message.clone();
-            unread.push(fault);
-            message
-        })
-    });
-    let lines = loaded.err().unwrap_or_default().into_iter();
+    let loaded = config.load_keys(|source| keep(read(source), &mut unread));
+    told(loaded.err().unwrap_or_default(), &unread)
+}
+
+/// Reads the passwords of grants that stand in no configuration.
+///
+/// # Errors
+/// The first one that is not to be had.
+pub(crate) fn require_of_grants(user: &str, grants: &mut Grants) -> Result<(), Failure> {
+    let mut unread: Vec<Fault> = Vec::new();
+    let lines = load_passwords(user, grants, |source| keep(read(source), &mut unread));
+    first(told(lines, &unread))
+}
+
+fn keep(read: Result<Vec<u8>, Fault>, unread: &mut Vec<Fault>) -> Result<Vec<u8>, String> {
+    read.map_err(|fault| {
+        let message = fault.message.clone();
+        unread.push(fault);
+        message
+    })
+}
+
+fn told(lines: Vec<String>, unread: &[Fault]) -> Vec<Fault> {
+    let lines = lines.into_iter();
     lines
         .map(|message| {
             // What could be read and is no key is wrong.
@@ -47,7 +65,11 @@ pub(crate) fn fill(config: &mut Config) -> Vec<Fault> {
 /// # Errors
 /// The first one that is not to be had.
 pub(crate) fn require(config: &mut Config) -> Result<(), Failure> {
-    match fill(config).into_iter().next() {
+    first(fill(config))
+}
+
+fn first(faults: Vec<Fault>) -> Result<(), Failure> {
+    match faults.into_iter().next() {
         None => Ok(()),
         Some(Fault { code, message }) => Err(Failure::new(code, message)),
     }

@@ -1,5 +1,6 @@
 //! The command `standfast`: parse, call, exit code.
 
+mod accounts;
 mod actions;
 mod adopted;
 mod alarm;
@@ -18,6 +19,7 @@ mod process;
 mod readable;
 mod realtime;
 mod service;
+mod slots;
 mod sockets;
 mod start;
 mod status_code;

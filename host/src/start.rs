@@ -4,9 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use standfast_core::config::error::ConfigErrors;
 use standfast_core::config::file::Config;
 
-use crate::daemon::network::drops_packets;
+use crate::accounts;
 use crate::keys;
 use crate::net::filter::{MEND, find_nft};
 use crate::plugin_files;
@@ -15,11 +16,24 @@ use crate::status_code::{Code, Failure};
 /// Reads and parses the configuration. The error is the full report of all faults.
 pub(crate) fn read_config(path: &Path) -> Result<Config, miette::Report> {
     // Keys that we may not read, or that are not there, are missed by who needs them.
-    read_config_and_keys(path).map(|(config, _)| config)
+    let (config, _, strangers) = read_all(path)?;
+    strangers.map_err(miette::Report::new)?;
+    Ok(config)
 }
 
-/// The same, and a line for each key that could not be read.
-pub(crate) fn read_config_and_keys(path: &Path) -> Result<(Config, Vec<String>), miette::Report> {
+/// The same, and a line for each key that could not be read and each user that is not known here: it may be checked on
+/// another host.
+pub(crate) fn read_config_elsewhere(path: &Path) -> Result<(Config, Vec<String>), miette::Report> {
+    let (config, unread, strangers) = read_all(path)?;
+    let unread = unread.into_iter().map(|line| format!("key not checked: {line}"));
+    let strangers = strangers.err().into_iter();
+    let strangers = strangers.flat_map(|errors| errors.lines().collect::<Vec<_>>());
+    Ok((config, unread.chain(strangers).collect()))
+}
+
+type Strangers = Result<(), ConfigErrors>;
+
+fn read_all(path: &Path) -> Result<(Config, Vec<String>, Strangers), miette::Report> {
     let text = fs::read_to_string(path).map_err(|error| {
         miette::miette!(
             help = "name another file with --config, or begin with one of the examples",
@@ -27,13 +41,25 @@ pub(crate) fn read_config_and_keys(path: &Path) -> Result<(Config, Vec<String>),
             path.display()
         )
     })?;
-    let mut config = Config::parse(&path.display().to_string(), &text).map_err(miette::Report::new)?;
+    let name = path.display().to_string();
+    let mut config = Config::parse(&name, &text).map_err(miette::Report::new)?;
     let (wrong, unread): (Vec<_>, Vec<_>) = keys::fill(&mut config)
         .into_iter()
         .partition(|fault| fault.code == Code::Config);
     match wrong.first() {
         Some(fault) => Err(miette::miette!("{}", fault.message)),
-        None => Ok((config, unread.into_iter().map(|fault| fault.message).collect())),
+        None => {
+            let strangers = accounts::fill(&mut config, &name, &text);
+            let unread = unread.into_iter().map(|fault| fault.message);
+            Ok((config, unread.collect(), strangers))
+        }
+    }
+}
+
+/// What the configuration says but probably does not mean.
+pub(crate) fn tell_warnings(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
     }
 }
 
@@ -84,7 +110,7 @@ pub(crate) fn check_plugins(config: &Config) -> Result<(), Failure> {
 
 /// Who drops packets to virtual addresses needs a program for it.
 pub(crate) fn check_filter(config: &Config) -> Result<(), Failure> {
-    let filtered = config.routers.values().find(|router| drops_packets(router));
+    let filtered = config.routers.values().find(|router| router.drops_packets());
     match filtered {
         Some(router) if find_nft().is_none() => Err(Failure::new(
             Code::Environment,

@@ -69,18 +69,23 @@ fn a_new_rust_plugin_builds_as_it_is_and_runs() {
         .unwrap();
     assert!(built.status.success(), "{}", text(&built.stderr));
 
-    let found = standfast(&["plugin", "inspect", "disk-full.wasm"], &project);
+    let found = standfast(&["plugin", "inspect", "build/disk-full.wasm"], &project);
     let said = text(&found.stdout);
     assert_eq!(found.status.code(), Some(0), "{said}");
     for part in [
-        "disk-full.wasm: a check\n",
+        "disk-full.wasm: a check and a hook\n",
         "wants   standfast:plugin 0.1.0; this host offers 0.1.0",
         "standfast:plugin/config@0.1.0",
         "check \"disk-full\" {\n    plugin \"disk-full\"\n",
     ] {
         assert!(said.contains(part), "no {part:?} in\n{said}");
     }
-    let run = |more: &[&str]| standfast(&[&["plugin", "run", "disk-full.wasm"], more].concat(), &project);
+    let run = |more: &[&str]| {
+        standfast(
+            &[&["plugin", "run", "build/disk-full.wasm"], more].concat(),
+            &project,
+        )
+    };
     let good = run(&["--config", "value=7", "--config", "limit=10"]);
     let said = text(&good.stdout);
     assert_eq!(good.status.code(), Some(0), "{said}{}", text(&good.stderr));
@@ -121,7 +126,7 @@ fn a_new_rust_plugin_builds_as_it_is_and_runs() {
         &[
             "plugin",
             "bench",
-            "disk-full.wasm",
+            "build/disk-full.wasm",
             "--calls",
             "20",
             "--config",
@@ -146,10 +151,10 @@ fn a_project_is_written_for_every_language_and_never_over_another() {
     let base = folder("new-all");
     for (language, source) in [
         ("rust", "src/lib.rs"),
-        ("c", "plugin.c"),
+        ("c", "main.c"),
         ("go", "check.go"),
-        ("js", "plugin.js"),
-        ("python", "plugin.py"),
+        ("js", "main.js"),
+        ("python", "main.py"),
     ] {
         let name = format!("my-{language}");
         let words = ["plugin", "new", "--lang", language, &name];

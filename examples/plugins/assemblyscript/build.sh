@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 out=${1:-build}
 
 mkdir -p "$out"
-asc limit.ts --runtime stub --use abort=limit/stop -Oz --textFile "$out/named.wat"
+asc main.ts --runtime stub --use abort=main/stop -Oz --textFile "$out/named.wat"
 # An identifier cannot be named like an export of a component.
 sed -e 's|(export "run"|(export "standfast:plugin/check@0.1.0#run"|' \
     -e 's|(export "handle"|(export "standfast:plugin/notify@0.1.0#handle"|' "$out/named.wat" >"$out/core.wat"

@@ -5,6 +5,6 @@ cd "$(dirname "$0")"
 out=${1:-build}
 
 mkdir -p "$out"
-cp -R limit.js ../../../wit "$out"
+cp -R main.js ../../../wit "$out"
 cd "$out"
-jco componentize limit.js --wit wit --world-name plugin --backend quickjs --backend-qjs-disable-async --out limit.wasm
+jco componentize main.js --wit wit --world-name plugin --backend quickjs --backend-qjs-disable-async --out limit.wasm

@@ -5,6 +5,6 @@ cd "$(dirname "$0")"
 out=${1:-build}
 
 mkdir -p "$out"
-cp -R limit.py ../../../wit "$out"
+cp -R main.py ../../../wit "$out"
 cd "$out"
-componentize-py -d wit -w plugin componentize limit -o limit.wasm
+componentize-py -d wit -w plugin componentize main -o limit.wasm

@@ -5,9 +5,9 @@ cd "$(dirname "$0")"
 out=${1:-build}
 
 wit-bindgen c ../../../wit --world plugin --out-dir "$out"
-cp limit.zig "$out"
+cp main.zig "$out"
 cd "$out"
 python-zig translate-c -target wasm32-wasi -lc plugin.h >plugin.zig
-python-zig build-exe limit.zig plugin.c plugin_component_type.o -target wasm32-wasi -mexec-model=reactor -rdynamic \
+python-zig build-exe main.zig plugin.c plugin_component_type.o -target wasm32-wasi -mexec-model=reactor -rdynamic \
     -O ReleaseSmall -fstrip -I . -lc --name core
 jco new core.wasm --wasi-reactor --output limit.wasm

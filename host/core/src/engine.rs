@@ -135,7 +135,8 @@ impl Engine {
             usage: UsageBoard::default(),
             worker: WorkerStatus::default(),
             commands: VecDeque::new(),
-            event_id: 0,
+            // What an earlier life has told never comes again with another content.
+            event_id: now.as_nanos() / 1000,
             group_states: BTreeMap::new(),
             moved_groups: BTreeMap::new(),
             closing: None,

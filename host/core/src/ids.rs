@@ -203,16 +203,17 @@ impl Weight {
 
     /// What this weight contributes: a negative one while Down, a positive one while Up (keepalived 1.3).
     pub const fn term(self, good: bool) -> i32 {
-        term(self.0, good)
+        term(self.0, false, good)
     }
 }
 
-/// What any number contributes as a weight, 0 too.
-pub const fn term(weight: i16, good: bool) -> i32 {
-    match (weight < 0, good) {
+/// What any number contributes as a weight, 0 too; `reverse` flips its sign.
+pub const fn term(weight: i16, reverse: bool, good: bool) -> i32 {
+    let term = match (weight < 0, good) {
         (true, false) | (false, true) => weight as i32,
         (true, true) | (false, false) => 0,
-    }
+    };
+    if reverse { -term } else { term }
 }
 
 impl TryFrom<i16> for Weight {

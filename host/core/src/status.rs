@@ -215,6 +215,8 @@ pub struct CheckStatus {
     pub name: String,
     /// Plugin.
     pub plugin: String,
+    /// How long an instance of it serves: `fresh`, or `warm, 1000 calls`.
+    pub instance: String,
     /// `init`, `up`, `falling`, `down`, `rising`.
     pub state: String,
     /// Whether it counts as good; `None` before the first verdict.

@@ -358,9 +358,10 @@ fn what_is_left_out_is_as_documented() {
     );
     assert_eq!(router.preempt, Preempt::Never);
     let log = &config.notifies[&"log".parse().expect("a name")];
+    let limits = (log.timeout, log.retry, log.deadline, log.grants.log_per_second);
     assert_eq!(
-        (log.timeout, log.retry, log.deadline),
-        (Duration::from_secs(5), 3, Duration::from_secs(3600))
+        limits,
+        (Duration::from_secs(5), 100, Duration::from_secs(3600), 1000)
     );
     let (about, states) = (About::Router(None), vec![State::router(VrrpState::Master)]);
     assert_eq!(log.topics, [Topic { about, states }]);

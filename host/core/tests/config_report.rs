@@ -142,3 +142,27 @@ fn detection_is_as_reliability_c2_says() {
     assert_eq!(detects_hang(check), Duration::from_millis(2550));
     assert_eq!(detects_failure(check), Duration::from_millis(1550));
 }
+
+#[test]
+fn a_deadline_that_leaves_no_time_for_a_retry_is_told_with_the_mend() {
+    let told = |lines: &str| {
+        let text = format!(
+            "node a; vrrp V {{ interface eth1; virtual-router-id 1; virtual-address \"10.0.0.1\" }}\n\
+             notify h {{ plugin log; on \"master\"; {lines} }}"
+        );
+        Config::parse("test", &text).expect("it is right").warnings()
+    };
+    let short = told("timeout \"3s\"; deadline \"4s\"");
+    assert_eq!(short.len(), 1, "{short:?}");
+    assert!(
+        short[0].contains("the `deadline` is 4s; write a `deadline` above 4s"),
+        "{short:?}"
+    );
+    for fine in [
+        "timeout \"3s\"; deadline \"5s\"",
+        "timeout \"3s\"; deadline \"4s\"; retry 0",
+        "",
+    ] {
+        assert_eq!(told(fine), [""; 0], "{fine}");
+    }
+}

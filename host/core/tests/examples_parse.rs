@@ -94,8 +94,6 @@ fn every_kdl_block_of_the_papers_is_what_it_says() {
 
 #[test]
 fn every_plugin_has_an_example_that_parses() {
-    const AROUND: &str = "node \"lb01\"\nvrrp \"VI_1\" { interface \"eth1\"; virtual-router-id 55; \
-                          virtual-address \"192.0.2.10/24\" }\n";
     let folder = fs::read_dir(root().join("plugins")).expect("plugins/ is there");
     let mut count = 0;
     for plugin in folder.map(|entry| entry.expect("readable").path()) {
@@ -111,9 +109,7 @@ fn every_plugin_has_an_example_that_parses() {
         let blocks = blocks(&docs);
         assert!(!blocks.is_empty(), "{name} has no example");
         for Block { text, .. } in blocks {
-            let errors = Config::parse(&name, &format!("{AROUND}{text}")).err();
-            let lines: Vec<_> = errors.iter().flat_map(|errors| errors.lines()).collect();
-            assert!(lines.is_empty(), "{}", lines.join("\n"));
+            parses_in_a_file(&name, &text);
             assert!(text.contains(&format!("plugin \"{name}\"")), "{name}: {text}");
         }
         let readme = fs::read_to_string(root().join("README.md")).expect("readable");
@@ -127,10 +123,31 @@ fn every_plugin_has_an_example_that_parses() {
 }
 
 #[test]
+fn the_readme_of_a_new_plugin_has_blocks_that_parse() {
+    let page = fs::read_to_string(root().join("host/templates/README.md")).expect("readable");
+    let blocks = blocks(&page);
+    assert_eq!(blocks.len(), 1);
+    for Block { text, .. } in blocks {
+        parses_in_a_file("host/templates/README.md", &text.replace("NAME", "disk-full"));
+    }
+}
+
+/// A part of a file, with what it needs around it.
+#[track_caller]
+fn parses_in_a_file(name: &str, part: &str) {
+    const AROUND: &str = "node \"lb01\"\nvrrp \"VI_1\" { interface \"eth1\"; virtual-router-id 55; \
+                          virtual-address \"192.0.2.10/24\" }\n";
+    let errors = Config::parse(name, &format!("{AROUND}{part}")).err();
+    let lines: Vec<_> = errors.iter().flat_map(|errors| errors.lines()).collect();
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+#[test]
 fn each_of_five_scripts_has_a_configuration_that_replaces_it() {
     let page = fs::read_to_string(root().join("examples/replace-scripts.md")).expect("readable");
     let scripts = page.matches("\n```sh\n").count();
-    assert_eq!((scripts, blocks(&page).len()), (5, 5));
+    // And one that runs a script as it is.
+    assert_eq!((scripts, blocks(&page).len()), (5, 6));
     for Block { line, text, .. } in blocks(&page) {
         let config = Config::parse(&format!("block at line {line}"), &text).expect("parses");
         let warnings = report(&config, None).warnings;

@@ -251,3 +251,38 @@ fn two_families_on_one_interface_share_their_fault() {
     lan.handle(0, news);
     assert!(both(&lan, 0, VrrpState::Fault), "{}", lan.story());
 }
+
+#[test]
+fn a_check_that_members_weigh_differently_counts_once_and_as_the_strongest() {
+    for (weights, expected) in [
+        ([-20, -30], 170),
+        ([-30, -20], 170),
+        ([-20, -20], 180),
+        ([20, -30], 170),
+    ] {
+        let mut config = pair(200, 200, FaultPolicy::Any);
+        config.checks.insert(id("port"), check("port"));
+        for (name, number) in ["VI_1", "VI_2"].into_iter().zip(weights) {
+            let router = config.routers.get_mut(&id(name)).expect("it is there");
+            router.track.checks.push(tracked(id("port"), weight(number)));
+        }
+        let mut lan = Lan::new([config]);
+        lan.hands(0).says.insert("port".into(), Says::Fail);
+        lan.run_for(secs(5));
+        for name in ["VI_1", "VI_2"] {
+            let status = lan.engine(0).status(lan.now);
+            let router = status
+                .routers
+                .iter()
+                .find(|router| router.name == name)
+                .expect("it is there");
+            assert_eq!(
+                router.effective_priority, expected,
+                "{weights:?} {name}: {:?}",
+                router.reasons
+            );
+            let told = router.reasons.iter().filter(|line| line.contains("check port"));
+            assert_eq!(told.count(), 1, "{:?}", router.reasons);
+        }
+    }
+}

@@ -6,6 +6,7 @@ use lan::Lan;
 use lan::config::{With, check, hook, id, ms, node, secs, service};
 use lan::hands::{Says, Script};
 use lan::pair::{grouped, loose};
+use standfast_core::command::Command;
 use standfast_core::config::check::CheckConfig;
 use standfast_core::config::file::Config;
 use standfast_core::config::group::FaultPolicy;
@@ -16,6 +17,7 @@ use standfast_core::event::Event;
 use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::NotifyEvent;
 use standfast_core::service::failure::Class;
+use standfast_core::time::Instant;
 
 const ALL: &[VrrpState] = &[
     VrrpState::Init,
@@ -219,6 +221,28 @@ fn the_daemon_is_told_of_start_reload_refusal_and_stop() {
     let ids: Vec<_> = lan.hands(0).told.iter().map(|event| event.id).collect();
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
     assert_eq!(attr(&lan.hands(0).told[2].clone(), "cause"), "line 3");
+}
+
+/// A receiver that drops the numbers it has seen must not drop what a restarted daemon tells.
+#[test]
+fn no_number_of_an_event_comes_again_after_a_restart() {
+    let mut lan = Lan::new([node(100).with_hook(about(About::Daemon, &[State::START]))]);
+    lan.run_for(secs(1));
+    lan.crash(0);
+    lan.run_for(secs(1));
+    lan.start(0);
+    lan.run_for(secs(1));
+    let ids: Vec<_> = lan.hands(0).told.iter().map(|event| event.id).collect();
+    assert!(ids.len() == 2 && ids[0] < ids[1], "{ids:?}");
+}
+
+/// `context.instance-state` answers in every hook.
+#[test]
+fn a_hook_knows_every_router_whatever_it_is_told_of() {
+    let mut lan = Lan::new([node(100).with_hook(about(About::Daemon, &[State::START]))]);
+    lan.run_for(secs(1));
+    let knows = |command: &Command| matches!(command, Command::Notify(call) if call.routers.len() == 1);
+    assert_eq!(lan.count(0, Instant::default(), knows), 1);
 }
 
 #[test]

@@ -284,6 +284,18 @@ fn a_hot_load_is_tried_with_a_check_that_uses_it() {
 }
 
 #[test]
+fn what_a_new_worker_loads_is_tried_too_where_something_has_served() {
+    let mut lan = Lan::new([node(100).with_check(check("tcp"))]);
+    lan.run_for(secs(1));
+    let begun = lan.now;
+    lan.handle(0, Event::WorkerDown("killed".into()));
+    lan.handle(0, Event::WorkerUp("wasmtime".into()));
+    lan.run_for(secs(1));
+    let tried = |command: &Command| matches!(command, Command::Load(load) if load.trial.is_some());
+    assert_eq!(lan.count(0, begun, tried), 1);
+}
+
+#[test]
 fn touching_a_file_does_not_disturb_its_checks() {
     let mut lan = Lan::new([node(100).with_check(check("tcp"))]);
     lan.wait_master(0, secs(6));

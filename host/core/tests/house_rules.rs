@@ -1,6 +1,6 @@
 //! The rules of the house, as far as a machine can see them: file size, first line, names, and imports that point down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -106,13 +106,10 @@ fn no_module_is_a_drawer() {
 }
 
 /// `vrrp/machine.rs` -> `vrrp::machine`.
-fn module_of(path: &Path) -> String {
-    let inside = path
-        .strip_prefix(root().join("host/core/src"))
-        .expect("below")
-        .with_extension("");
+fn module_of(path: &Path, source: &Path) -> String {
+    let inside = path.strip_prefix(source).expect("below").with_extension("");
     let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("::")
+    parts.join("::").trim_end_matches("::mod").to_owned()
 }
 
 /// The modules that a text imports from its own crate: every `crate::a::b` outside of comments.
@@ -161,10 +158,11 @@ fn floor(path: &str) -> Option<(usize, &'static str)> {
 #[test]
 fn imports_of_the_core_point_down() {
     let mut files = Vec::new();
-    rust_files(&root().join("host/core/src"), &mut files);
+    let source = root().join("host/core/src");
+    rust_files(&source, &mut files);
     let mut faults = Vec::new();
     for path in files {
-        let module = module_of(&path);
+        let module = module_of(&path, &source);
         if module == "lib" {
             continue;
         }
@@ -187,6 +185,63 @@ fn imports_of_the_core_point_down() {
         }
     }
     none(&faults);
+}
+
+/// Files of these sources, each with the files that it imports.
+fn arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut files = Vec::new();
+    rust_files(source, &mut files);
+    let modules: BTreeMap<_, _> = files
+        .iter()
+        .map(|path| {
+            (
+                module_of(path, source),
+                fs::read_to_string(path).expect("readable"),
+            )
+        })
+        .collect();
+    let file_of = |import: &String| {
+        let holds = |module: &&String| begins(import, module);
+        modules.keys().filter(holds).max_by_key(|module| module.len())
+    };
+    let below = |(module, text): (&String, &String)| {
+        let files = imports(text)
+            .iter()
+            .filter_map(file_of)
+            .cloned()
+            .collect::<BTreeSet<_>>();
+        // A file and the folder of its name are one part.
+        let apart = |file: &String| !begins(file, module) && !begins(module, file);
+        (module.clone(), files.into_iter().filter(apart).collect())
+    };
+    modules.iter().map(below).collect()
+}
+
+#[test]
+fn no_file_of_the_daemon_or_the_worker_imports_in_a_circle() {
+    for source in ["host/src", "host/worker/src"] {
+        let mut left = arrows(&root().join(source));
+        assert!(
+            left.values().map(BTreeSet::len).sum::<usize>() > 50,
+            "{source} was read"
+        );
+        // Whoever stands on nothing that is left is fine; what remains then are circles, and what stands on them.
+        loop {
+            let fine =
+                |(_, below): &(&String, &BTreeSet<String>)| !below.iter().any(|file| left.contains_key(file));
+            let fine: Vec<_> = left.iter().filter(fine).map(|(file, _)| file.clone()).collect();
+            if fine.is_empty() {
+                break;
+            }
+            left.retain(|file, _| !fine.contains(file));
+        }
+        none(
+            &left
+                .keys()
+                .map(|file| format!("{source}: {file} is in a circle, or above one"))
+                .collect::<Vec<_>>(),
+        );
+    }
 }
 
 #[test]

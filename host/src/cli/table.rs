@@ -164,7 +164,7 @@ fn checks(out: &mut String, snapshot: &Snapshot, paint: Paint) {
                 "{:.1} ms",
                 f64::from(u32::try_from(check.took_us).unwrap_or(0)) / 1000.0
             )),
-            Cell::plain(&check.plugin),
+            Cell::plain(plugin(check)),
             Cell::plain(&check.message),
         ]
     });
@@ -174,6 +174,13 @@ fn checks(out: &mut String, snapshot: &Snapshot, paint: Paint) {
         rows.collect(),
         paint,
     );
+}
+
+fn plugin(check: &CheckStatus) -> String {
+    match check.instance.as_str() {
+        "fresh" => check.plugin.clone(),
+        warm => format!("{} ({warm})", check.plugin),
+    }
 }
 
 fn rest(out: &mut String, snapshot: &Snapshot, paint: Paint) {

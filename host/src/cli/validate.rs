@@ -4,11 +4,11 @@ use standfast_core::config::derived::report;
 
 use crate::cli::ValidateArgs;
 use crate::cli::print::write;
-use crate::start::read_config_and_keys;
+use crate::start::read_config_elsewhere;
 use crate::status_code::{Code, Failure};
 
 pub(super) fn validate(args: &ValidateArgs) -> Result<Code, Failure> {
-    let (config, unread) = match read_config_and_keys(&args.file) {
+    let (config, unread) = match read_config_elsewhere(&args.file) {
         Ok(read) => read,
         Err(report) => {
             eprintln!("{report:?}");
@@ -24,7 +24,7 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<Code, Failure> {
     };
     write(&text)?;
     for line in unread {
-        eprintln!("warning: key not checked: {line}");
+        eprintln!("warning: {line}");
     }
     Ok(Code::Ok)
 }

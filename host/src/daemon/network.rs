@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use standfast_core::config::file::Config;
-use standfast_core::config::router::RouterConfig;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::event::{Event, Link};
-use standfast_core::ids::{Family, IfName, Priority};
+use standfast_core::ids::{Family, IfName};
 use standfast_core::time::Instant;
 
 use crate::alarm::now;
@@ -125,17 +124,12 @@ pub(super) fn virtual_macs(config: &Config) -> BTreeMap<IfName, VirtualMac> {
 pub(super) fn needed(config: &Config) -> Needed {
     let routers = || config.routers.values();
     let carriers = routers().flat_map(|router| router.held().map(|held| held.dev.clone()));
-    let filtered = routers().filter(|router| drops_packets(router));
+    let filtered = routers().filter(|router| router.drops_packets());
     Needed {
         devices: virtual_macs(config).into_keys().collect(),
         carriers: carriers.collect(),
         filters: filtered.map(|router| router.name.clone()).collect(),
     }
-}
-
-/// Whether packets to its addresses are dropped: an owner always takes them (R-6.4.3-6).
-pub(crate) fn drops_packets(router: &RouterConfig) -> bool {
-    !router.accept && router.priority != Priority::OWNER
 }
 
 fn wall_clock() -> Duration {

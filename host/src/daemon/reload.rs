@@ -86,6 +86,7 @@ impl Daemon {
         self.watch = watch;
         self.await_missing_folders();
         self.hands.virtual_macs.extend(virtual_macs(&config));
+        start::tell_warnings(&config);
         self.config = config.clone();
         self.engine.handle(Event::Reload(Box::new(config)), now());
         // Goodbyes of routers that are gone leave before their sockets close.

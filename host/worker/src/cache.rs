@@ -10,7 +10,7 @@ use nix::unistd::{Uid, fchdir, fchown, geteuid};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use crate::cage::Account;
+use crate::cage::account::Account;
 
 /// The folder that `prepare` went into.
 pub(crate) const HERE: &str = ".";
@@ -189,11 +189,13 @@ pub(crate) fn prepare(folder: &Path, account: Option<&Account>) -> io::Result<()
             name.display()
         )));
     }
+    // Only the owner may set the mode, and of root's rights the unit leaves us that to give files away, not this one.
+    let _ = fchown(&handle, Some(geteuid()), None);
+    handle.set_permissions(Permissions::from_mode(0o700))?;
     if let Some(account) = account {
         // Refused where users cannot be told apart; then it stays ours, and so do we.
         let _ = fchown(&handle, Some(account.uid), Some(account.gid));
     }
-    handle.set_permissions(Permissions::from_mode(0o700))?;
     Ok(fchdir(&handle)?)
 }
 

@@ -1,10 +1,11 @@
 //! What this process takes away from itself before it touches a plugin. What the kernel refuses is one line, and goes
 //! without: a check that does not run helps nobody.
 
-mod account;
+pub(crate) mod account;
 mod execution;
 mod files;
 mod group;
+pub(crate) mod limits;
 mod lists;
 mod syscalls;
 
@@ -18,24 +19,13 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, geteuid, sysconf};
 use standfast_core::config::worker::EngineKind;
 
-pub(crate) use account::Account;
+use account::Account;
+use limits::{COMPILE_SECONDS, FILE_MAX, FILES, SPACE, THREADS, compile_space, threads};
 use syscalls::Part;
 
-use crate::compile::threads;
-
-/// CPU seconds a compiler may take, all its threads together.
-pub(crate) const COMPILE_SECONDS: u64 = 60;
-/// Address space a compiler may take, and for each of its threads what is set aside rather than used.
-const COMPILE_SPACE: u64 = 2 << 30;
-const THREAD_SPACE: u64 = 72 << 20;
-/// Address space the worker may take beyond its pool.
-const SPACE: u64 = 4 << 30;
-/// Largest file that is written: a cache entry.
-const FILE_MAX: u64 = 1 << 30;
-/// Open files: calls, their sockets, the cache.
-const FILES: u64 = 4096;
-/// Threads of an account of its own: lanes, and what may hang in the kernel.
-const THREADS: u64 = 1024;
+/// The daemon is the last that the kernel ends where memory is short; this one and its compilers are what can be
+/// started again.
+const OOM_SCORE: &str = "500";
 
 /// Before anything is forked, and while root's rights are there: a control group of its own. Returns what is to be told
 /// of it to whoever asks.
@@ -56,6 +46,11 @@ pub(crate) fn enter_looker(account: Option<&Account>) {
 }
 
 fn give_up_all_but(account: Option<&Account>, kept: Option<Capability>) {
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
+        tell(&format!(
+            "where memory is short it goes no sooner than others: {error}"
+        ));
+    }
     let keep = |what: &str, error: &dyn Display| tell(&format!("{what}: {error}"));
     let has = |right: &Capability| caps::has_cap(None, CapSet::Permitted, *right).unwrap_or(false);
     let kept = CapsHashSet::from_iter(kept.filter(has));
@@ -148,11 +143,6 @@ pub(crate) fn enter_compiler() -> Result<(), String> {
     }
     drop(syscalls::confine(Part::Compiler));
     Ok(())
-}
-
-/// Address space of a compiler with so many threads.
-pub(crate) fn compile_space(threads: u64) -> u64 {
-    COMPILE_SPACE + threads * THREAD_SPACE
 }
 
 fn limit(resource: Resource, most: u64) {

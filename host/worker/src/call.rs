@@ -1,10 +1,10 @@
-//! One call of a component: a fresh store, one deadline from receipt to answer, and what can come of it.
+//! One call of a component: a store, one deadline from receipt to answer, and what can come of it.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use standfast_core::config::topic;
+use standfast_core::config::{instance, topic};
 use standfast_core::plugin::call::{
     CallError, CheckCall, CheckOutcome, ErrorClass, NotifyCall, NotifyEvent, Status, Verdict,
 };
@@ -23,6 +23,7 @@ use crate::session::{Overdue, Session};
 use crate::shared::Shared;
 use crate::subject::Subject;
 use crate::text;
+use crate::warm::{Kept, Shelf};
 
 /// A spinning plugin is ended from inside by the ticker; only a waiting one needs the timer outside.
 const GRACE: Duration = Duration::from_millis(1);
@@ -32,47 +33,79 @@ const GRACE: Duration = Duration::from_millis(1);
 pub(crate) struct Caller {
     pub(crate) machine: Arc<Machine>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) warm: Arc<Shelf>,
 }
 
 impl Caller {
-    /// Runs a check once.
+    /// Runs a check once. What the plugin itself said, good or bad, is inside; outside is why it did not get to that.
     pub(crate) async fn check(
         &self,
         loaded: &Loaded,
         call: CheckCall,
         subject: Arc<Subject>,
         received: Instant,
-    ) -> CheckOutcome {
+    ) -> Result<CheckOutcome, CallError> {
         let Some(check) = &loaded.check else {
             return Err(missing(format!("plugin {} is a hook, not a check", call.plugin)));
         };
+        let kept = match call.instance {
+            instance::Instance::Fresh => None,
+            instance::Instance::Warm { .. } => self.warm.take(&call, &loaded.digest),
+        };
         let facts = Facts {
-            name: call.check.into(),
+            name: call.check.to_string(),
             number: call.run,
             previous: call.previous,
             settings: call.settings,
             grants: call.grants,
             routers: call.routers,
         };
-        let mut store = self.store(subject, facts, received, call.timeout).await?;
+        let (mut store, guest, calls) = match kept {
+            Some(mut kept) => {
+                self.begin_trace();
+                Session::begin_again(&mut kept.store, facts, received, call.timeout);
+                (kept.store, Some(kept.guest), kept.calls)
+            }
+            None => (self.store(subject, facts, received, call.timeout).await?, None, 0),
+        };
         let deadline = store.data().scope.deadline + GRACE;
         let running = async {
             let _ticking = self.machine.tick();
-            let instance = match begin(loaded, &mut store).await? {
-                Ok(instance) => instance,
-                Err(failure) => return Ok(Err(failure)),
+            let guest = match guest {
+                Some(guest) => guest,
+                None => match begin(loaded, &mut store).await? {
+                    Ok(instance) => check.load(&mut store, &instance)?,
+                    Err(failure) => return Ok(Err(failure)),
+                },
             };
-            let guest = check.load(&mut store, &instance)?;
-            guest.call_run(&mut store).await
+            let said = guest.call_run(&mut store).await?;
+            Ok(said.map(|verdict| (verdict, guest)))
         };
         let ended = timeout_at(deadline.into(), running).await;
-        let verdict = settle(&store, ended, call.timeout)?;
-        Ok(Verdict {
+        let (verdict, guest) = match settle(&store, ended, call.timeout)? {
+            Ok(said) => said,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let calls = calls + 1;
+        if let instance::Instance::Warm { max_calls } = call.instance
+            && calls < max_calls
+            && !store.data().limits.refused
+        {
+            let digest = loaded.digest.clone();
+            let kept = Kept {
+                store,
+                guest,
+                digest,
+                calls,
+            };
+            self.warm.put(call.check, kept);
+        }
+        Ok(Ok(Verdict {
             status: Status::from(verdict.status),
             message: text::line(&verdict.message),
             weight: verdict.weight,
             next: verdict.next_ms.map(|millis| Duration::from_millis(millis.into())),
-        })
+        }))
     }
 
     /// Delivers an event once.
@@ -86,19 +119,19 @@ impl Caller {
         let Some(notify) = &loaded.notify else {
             return Err(missing(format!("plugin {} is a check, not a hook", call.plugin)));
         };
+        let mut routers = call.routers;
+        if let topic::Subject::Router(name) = &call.event.subject
+            && !routers.iter().any(|(known, _)| known == name)
+        {
+            routers.push((name.clone(), call.event.now));
+        }
         let facts = Facts {
             name: call.notify.into(),
             number: call.event.id,
             previous: None,
             settings: call.settings,
             grants: call.grants,
-            routers: match &call.event.subject {
-                topic::Subject::Router(name) => vec![(name.clone(), call.event.now)],
-                topic::Subject::Group(_)
-                | topic::Subject::Check(_)
-                | topic::Subject::Service(_)
-                | topic::Subject::Daemon => Vec::new(),
-            },
+            routers,
         };
         let event = event(call.event);
         let mut store = self.store(subject, facts, received, call.timeout).await?;
@@ -113,7 +146,7 @@ impl Caller {
             guest.call_handle(&mut store, &event).await
         };
         let ended = timeout_at(deadline.into(), running).await;
-        settle(&store, ended, call.timeout)
+        settle(&store, ended, call.timeout)?
     }
 
     /// Makes an instance and looks at its exports, without calling any: a hook has effects, and getting ready may need
@@ -142,7 +175,7 @@ impl Caller {
             Ok(Ok(()))
         };
         let ended = timeout_at(deadline.into(), running).await;
-        settle(&store, ended, timeout)
+        settle(&store, ended, timeout)?
     }
 
     async fn store(
@@ -152,12 +185,16 @@ impl Caller {
         received: Instant,
         timeout: Duration,
     ) -> Result<Store<Session>, CallError> {
+        self.begin_trace();
         let shared = Arc::clone(&self.shared);
-        if let Some(tracer) = &shared.tracer {
-            tracer.begin();
-        }
         let scope = Scope::new(facts, subject, shared, received, timeout);
         Session::store(&self.machine.engine, scope).await
+    }
+
+    fn begin_trace(&self) {
+        if let Some(tracer) = &self.shared.tracer {
+            tracer.begin();
+        }
     }
 }
 
@@ -193,7 +230,12 @@ pub(crate) fn overdue(timeout: Duration, why: impl Debug + AsRef<str>) -> CallEr
 
 type Ended<T> = Result<wasmtime::Result<Result<T, Failure>>, Elapsed>;
 
-fn settle<T>(store: &Store<Session>, ended: Ended<T>, timeout: Duration) -> Result<T, CallError> {
+/// Outside: it did not answer. Inside: what it answered, or why it could not do its work.
+fn settle<T>(
+    store: &Store<Session>,
+    ended: Ended<T>,
+    timeout: Duration,
+) -> Result<Result<T, CallError>, CallError> {
     let session = store.data();
     let last_words = session.output.finish();
     session.scope.subject.report();
@@ -201,8 +243,7 @@ fn settle<T>(store: &Store<Session>, ended: Ended<T>, timeout: Duration) -> Resu
         session.scope.subject.traced(tracer.take(session.limits.used));
     }
     match ended {
-        Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(failure))) => Err(failed(failure, session.scope.denied.get())),
+        Ok(Ok(said)) => Ok(said.map_err(|failure| failed(failure, session.scope.denied.get()))),
         Ok(Err(error)) => Err(broken(session, &error, timeout, &last_words)),
         Err(_) => Err(overdue(timeout, "it was waiting")),
     }

@@ -5,14 +5,14 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::task::spawn_blocking;
 
+use crate::cage::limits::{COMPILE_SECONDS, compile_space, threads};
 use crate::forkserver::{self, COMPILE_WALL, Ended};
-use crate::{cage, text};
+use crate::text;
 
 /// Longest wait for an answer; later, the forkserver itself has hung.
 const WAIT_MAX: Duration = Duration::from_secs(5).saturating_add(COMPILE_WALL);
@@ -78,17 +78,15 @@ fn forkserver_lost(error: &std::io::Error) -> ! {
 
 fn died(signal: i32) -> String {
     let [cpu, memory] = [Signal::SIGXCPU, Signal::SIGABRT].map(|signal| signal as i32);
-    if signal == cpu || signal == Signal::SIGKILL as i32 {
-        return format!("compiling took more than {} s of CPU", cage::COMPILE_SECONDS);
+    if signal == cpu {
+        return format!("compiling took more than {COMPILE_SECONDS} s of CPU");
+    }
+    if signal == Signal::SIGKILL as i32 {
+        return format!("the compiler was killed: more than {COMPILE_SECONDS} s of CPU, or no memory left");
     }
     if signal == memory {
-        let most = text::size(cage::compile_space(threads()));
+        let most = text::size(compile_space(threads()));
         return format!("the compiler gave up: it may have needed more than {most} of memory");
     }
     format!("the compiler died of signal {signal}")
-}
-
-/// Threads that a compiler uses.
-pub(crate) fn threads() -> u64 {
-    thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use standfast_core::config::instance::WARM_MAX;
 use standfast_core::config::worker::EngineKind;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -13,8 +14,13 @@ use crate::grants::MEMORY_MAX;
 use crate::host::lookup;
 use crate::session::Session;
 
-/// Calls that can run at the same time; every one has a slot of the pool.
-pub(crate) const SLOTS: u32 = 64;
+/// Calls that can run at the same time, and instances that checks keep; every one has a slot of the pool.
+const SLOTS: u32 = 64 + WARM_MAX as u32;
+/// Core instances of one component: a Python one has 14.
+const INSTANCES: u32 = 24;
+/// Memories and tables of one component: JavaScript has two of each, Python two tables.
+const MEMORIES: u32 = 2;
+const TABLES: u32 = 4;
 /// The interpreter's code, for this machine's byte order.
 const PULLEY: &str = if cfg!(target_endian = "little") {
     "pulley64"
@@ -89,11 +95,15 @@ fn tunables(kind: EngineKind) -> wasmtime::Result<Config> {
 
 fn pooled(kind: EngineKind) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::new();
+    // What each component may have at most is there for each call: none takes from another.
     pool.total_component_instances(SLOTS)
-        .total_memories(SLOTS * 2)
+        .total_memories(SLOTS * MEMORIES)
+        .max_memories_per_component(MEMORIES)
         .total_stacks(SLOTS)
-        .total_tables(SLOTS * 4)
-        .total_core_instances(SLOTS * 8)
+        .total_tables(SLOTS * TABLES)
+        .max_tables_per_component(TABLES)
+        .total_core_instances(SLOTS * INSTANCES)
+        .max_core_instances_per_component(INSTANCES)
         .table_elements(100_000)
         .max_memory_size(MEMORY_MAX)
         .linear_memory_keep_resident(64 << 10)

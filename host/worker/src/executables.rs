@@ -14,7 +14,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin};
 
-use crate::cage::{self, Account};
+use crate::cage;
+use crate::cage::account::Account;
 use crate::fork::fork;
 
 /// Later, the process has hung.

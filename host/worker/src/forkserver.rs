@@ -20,11 +20,11 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stdin, pipe};
 
 use standfast_core::config::worker::EngineKind;
+use standfast_core::plugin::channel::COMPONENT_MAX;
 
 use crate::cage;
 use crate::engine;
 use crate::fork::{fork, threads_from_now_on};
-use crate::load::FILE_MAX;
 
 /// Longest life of one compiler: on a busy machine, its CPU seconds take longer.
 pub(crate) const COMPILE_WALL: Duration = Duration::from_secs(50);
@@ -193,7 +193,7 @@ fn compile(mut job: UnixStream, engine: EngineKind) -> i32 {
         return answer(&mut job, Err(reason));
     }
     let mut component = Vec::new();
-    let read = (&job).take(FILE_MAX + 1).read_to_end(&mut component);
+    let read = (&job).take(COMPONENT_MAX + 1).read_to_end(&mut component);
     let code = read.map_err(|error| error.to_string()).and_then(|_| {
         let engine =
             engine::compiler(engine).map_err(|error| format!("cannot set up wasmtime: {error:#}"))?;

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use standfast_core::plugin::channel::COMPONENT_MAX;
 use standfast_core::plugin::inspection::{Import, Inspection, Kind};
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
@@ -17,8 +18,6 @@ const INTERFACE: &str = include_str!("../../../wit/plugin.wit");
 const OURS: &str = "standfast:plugin/";
 /// Packages of WASI that are offered beside it, in version 0.2.
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
-/// Largest file that the daemon would load.
-const FILE_MAX: u64 = 32 << 20;
 
 /// Writes what is found as one line of JSON.
 pub(crate) fn run(file: &Path) -> Result<(), String> {
@@ -79,11 +78,11 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     }
     let mut bytes = Vec::new();
     opened
-        .take(FILE_MAX + 1)
+        .take(COMPONENT_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(format!("over {} MiB", FILE_MAX >> 20));
+    if bytes.len() as u64 > COMPONENT_MAX {
+        return Err(format!("over {} MiB", COMPONENT_MAX >> 20));
     }
     match bytes.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => Ok(bytes),

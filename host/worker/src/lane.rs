@@ -18,9 +18,6 @@ const WAITING_MAX: usize = 1024;
 /// Threads that may hang in the kernel or in name resolution, all subjects together.
 const BLOCKING_MAX: usize = 128;
 
-/// Those of one check or hook that has folders.
-const APART_BLOCKING_MAX: usize = 4;
-
 /// One lane: a call in it can delay its neighbours by some milliseconds at most, and other lanes not at all.
 pub(crate) struct Lane {
     runtime: Runtime,
@@ -81,37 +78,6 @@ impl Lane {
             };
             drop(out.send(answer(outcome)).await);
         });
-    }
-}
-
-/// Threads for the calls of one check or hook with folders: wasmtime-wasi gives no bound to threads that hang in the file
-/// system, and there they hang alone.
-pub(crate) struct Apart(Option<Runtime>);
-
-impl Apart {
-    /// None are made before there is work.
-    pub(crate) fn new() -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .max_blocking_threads(APART_BLOCKING_MAX)
-            .thread_name("folders")
-            .enable_all()
-            .build()?;
-        Ok(Self(Some(runtime)))
-    }
-
-    /// Where to run such a call.
-    pub(crate) fn handle(&self) -> Option<&Handle> {
-        self.0.as_ref().map(Runtime::handle)
-    }
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        // Whoever drops it must not wait for threads that hang.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

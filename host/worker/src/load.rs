@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use standfast_core::config::grant::{Grants, Settings};
-use standfast_core::plugin::call::{CallError, CheckCall, ErrorClass};
-use standfast_core::plugin::channel::{LoadPlugin, LoadedPlugin, SET_ASIDE};
+use standfast_core::config::instance;
+use standfast_core::plugin::call::{CallError, CheckCall};
+use standfast_core::plugin::channel::{COMPONENT_MAX, LoadPlugin, LoadedPlugin, SET_ASIDE};
 use wasmtime::component::Component;
 
 use crate::bindings::exports::standfast::plugin::{check, lifecycle, notify};
@@ -16,14 +17,13 @@ use crate::cache::{Cache, Entry};
 use crate::call::Caller;
 use crate::catalog::{Catalog, Loaded};
 use crate::compile::Compiler;
+use crate::grants::MEMORY_MAX;
 use crate::native;
 use crate::scope::Facts;
 use crate::subject::{Kind, Subjects};
 use crate::text;
 use crate::trusted::Trust;
 
-/// Largest component file.
-pub(crate) const FILE_MAX: u64 = 32 << 20;
 /// Time to make a first instance of a file that is not called on trial.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -45,13 +45,11 @@ impl Loader {
         let (digest, size, cached, refused) = match fresh {
             Ok((digest, size, cached)) => (digest, size, cached, None),
             Err(reason) => {
-                let lost = || match &request.set_aside {
-                    Some(_) if self.is_set_aside(&request) => {
-                        "the version before is not in the cache any more".to_owned()
-                    }
+                let lost = |why: Option<String>| match why {
+                    Some(why) if self.is_set_aside(&request) => text::line(&why),
                     Some(_) | None => reason.clone(),
                 };
-                let (digest, size) = self.fallback(&request).await.ok_or_else(lost)?;
+                let (digest, size) = self.fallback(&request).await.map_err(lost)?;
                 (digest, size, true, Some(reason))
             }
         };
@@ -88,7 +86,12 @@ impl Loader {
         if let Some(serving) = serving {
             keeps_its_exports(&serving, &loaded)?;
         }
-        self.try_out(request, &loaded).await?;
+        if request.fallback.as_ref() == Some(&digest) {
+            // It has served: what it would say now is for its checks, not for us.
+            self.instantiate(request, &loaded).await?;
+        } else {
+            self.try_out(request, &loaded).await?;
+        }
         self.catalog.swap(request.plugin.clone(), loaded);
         Ok((digest, size, cached))
     }
@@ -99,29 +102,32 @@ impl Loader {
         serving.is_some_and(|serving| request.set_aside.as_ref() == Some(&serving.digest))
     }
 
-    /// What served before a restart of the worker, if nothing does, or before an operator goes back.
-    async fn fallback(&self, request: &LoadPlugin) -> Option<(String, u64)> {
-        let digest = request.fallback.clone()?;
-        matches_pin(request, &digest).ok()?;
+    /// What served before a restart of the worker, if nothing does, or before an operator goes back. The error says why
+    /// not, if there is something to go back to.
+    async fn fallback(&self, request: &LoadPlugin) -> Result<(String, u64), Option<String>> {
+        let digest = request.fallback.clone().ok_or(None)?;
+        matches_pin(request, &digest)?;
         if self.catalog.get(&request.plugin).is_some() && !self.is_set_aside(request) {
-            return None;
+            return Err(None);
         }
-        let (component, size) = self.cached(&digest)?;
-        let loaded = self.link(&component, digest.clone()).ok()?;
-        self.try_out(request, &loaded).await.ok()?;
+        let gone = || "the version before is not in the cache any more".to_owned();
+        let (component, size) = self.cached(&digest).ok_or_else(gone)?;
+        let loaded = self.link(&component, digest.clone())?;
+        // Not called: it has served, and what it asks for may hang just now.
+        self.instantiate(request, &loaded).await?;
         self.catalog.swap(request.plugin.clone(), loaded);
-        Some((digest, size))
+        Ok((digest, size))
     }
 
     /// Opened once and read whole.
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         let file = self.trust.open(path)?;
-        file.take(FILE_MAX + 1)
+        file.take(COMPONENT_MAX + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        if bytes.len() as u64 > FILE_MAX {
-            return Err(format!("{}: over {} MiB", path.display(), FILE_MAX >> 20));
+        if bytes.len() as u64 > COMPONENT_MAX {
+            return Err(format!("{}: over {} MiB", path.display(), COMPONENT_MAX >> 20));
         }
         match bytes.get(..8) {
             Some(b"\0asm\x0d\0\x01\0") => Ok(bytes),
@@ -200,44 +206,35 @@ impl Loader {
     /// One call with the real grants, its verdict thrown away and all that it keeps, tells and asks for with it; a hook
     /// is only made, for it has effects.
     async fn try_out(&self, request: &LoadPlugin, loaded: &Loaded) -> Result<(), String> {
-        let name = request.plugin.as_str();
-        let ended = match request.trial.clone() {
-            Some(trial) => self.try_check(loaded, trial).await,
-            None => {
-                let subject = self.subjects.get(Kind::Trial, name);
-                self.caller
-                    .instantiate(loaded, nobody(name), subject, INSTANCE_TIMEOUT)
-                    .await
-            }
-        };
-        match ended {
-            Ok(()) => Ok(()),
-            Err(error) => Err(format!(
-                "its first call failed ({}): {}",
-                error.class.word(),
-                error.message
-            )),
+        match request.trial.clone() {
+            Some(trial) => self
+                .try_check(loaded, trial)
+                .await
+                .map_err(|error| failed(&error)),
+            None => self.instantiate(request, loaded).await,
         }
+    }
+
+    async fn instantiate(&self, request: &LoadPlugin, loaded: &Loaded) -> Result<(), String> {
+        let name = request.plugin.as_str();
+        let subject = self.subjects.get(Kind::Trial, name);
+        let made = self
+            .caller
+            .instantiate(loaded, nobody(name), subject, INSTANCE_TIMEOUT);
+        made.await.map_err(|error| failed(&error))
     }
 
     async fn try_check(&self, loaded: &Loaded, trial: CheckCall) -> Result<(), CallError> {
         let name = trial.check.as_str();
         let subject = self.subjects.get(Kind::Trial, name);
         subject.begin_as(&self.subjects.get(Kind::Check, name));
-        match self.caller.check(loaded, trial, subject, Instant::now()).await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.class {
-                // The plugin itself said so: it works.
-                ErrorClass::Config | ErrorClass::Denied | ErrorClass::Internal | ErrorClass::Unavailable => {
-                    Ok(())
-                }
-                ErrorClass::Memory
-                | ErrorClass::Missing
-                | ErrorClass::Timeout
-                | ErrorClass::Trap
-                | ErrorClass::Worker => Err(error),
-            },
-        }
+        let trial = CheckCall {
+            instance: instance::Instance::Fresh,
+            ..trial
+        };
+        // A plugin that says itself that it could not do its work does work.
+        let said = self.caller.check(loaded, trial, subject, Instant::now()).await;
+        said.map(drop)
     }
 }
 
@@ -271,13 +268,25 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn failed(error: &CallError) -> String {
+    format!(
+        "its first call failed ({}): {}",
+        error.class.word(),
+        error.message
+    )
+}
+
+/// Of memory there is as much as any use can grant: its own limit holds at each call.
 fn nobody(name: &str) -> Facts {
     Facts {
         name: name.to_owned(),
         number: 0,
         previous: None,
         settings: Settings::new(),
-        grants: Grants::default(),
+        grants: Grants {
+            memory: MEMORY_MAX as u64,
+            ..Grants::default()
+        },
         routers: Vec::new(),
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | what the daemon and this program say to each other | `channel`, `serve` |
+//! | what the daemon and this program say to each other | `channel`, `serve`, `options` |
 //! | how a plugin file comes to serve | `load`, `trusted`, `cache`, `compile`, `forkserver`, `native`, `catalog` |
-//! | how one call runs and ends | `lane`, `call`, `scope`, `session`, `engine` |
+//! | how one call runs and ends | `lane`, `apart`, `call`, `scope`, `session`, `engine` |
 //! | what a plugin may reach | `grants`, `addresses`, `stdio`, `wasi`, `host/` |
-//! | what outlives a call | `subject`, `memory`, `tally`, `names`, `desk` |
+//! | what outlives a call | `subject`, `memory`, `tally`, `warm`, `names`, `desk` |
 //! | what a plugin's author is told | `inspect`, `trace` |
-//! | what other processes execute | `executables` |
+//! | what other processes are and execute | `proc`, `executables` |
+//! | files read whole | `regular` |
 //! | what this program itself may do | `cage/` |
 
 mod addresses;
+mod apart;
 mod bindings;
 mod cache;
 mod cage;
@@ -33,6 +35,9 @@ mod load;
 mod memory;
 mod names;
 mod native;
+mod options;
+mod proc;
+mod regular;
 mod scope;
 mod serve;
 mod session;
@@ -43,6 +48,7 @@ mod tally;
 mod text;
 mod trace;
 mod trusted;
+mod warm;
 mod wasi;
 
 use std::process::ExitCode;

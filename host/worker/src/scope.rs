@@ -1,7 +1,7 @@
 //! What the host knows of one call: its facts, its grants, its deadlines.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use standfast_core::config::grant::{Grants, Settings};
@@ -70,8 +70,7 @@ impl Scope {
         received: Instant,
         timeout: Duration,
     ) -> Self {
-        let margin = (timeout / 10).min(Duration::from_millis(20));
-        let deadline = received + timeout;
+        let (deadline, reach) = ends(received, timeout);
         Self {
             facts,
             subject,
@@ -80,8 +79,17 @@ impl Scope {
             denied: OnceLock::new(),
             asked: 0,
             deadline,
-            reach: received + timeout.saturating_sub(margin),
+            reach,
         }
+    }
+
+    /// The next call of the same check: nothing of the one before is left, and WASI still looks at the same pins.
+    pub(crate) fn begin_again(&mut self, facts: Facts, received: Instant, timeout: Duration) {
+        self.facts = facts;
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.denied = OnceLock::new();
+        self.asked = 0;
+        (self.deadline, self.reach) = ends(received, timeout);
     }
 
     /// Whether it is granted; if not, the operator is told.
@@ -99,6 +107,12 @@ impl Scope {
         self.reach
             .min(Instant::now() + Duration::from_millis(millis.into()))
     }
+}
+
+/// When the call ends, and a little before that the host's own work.
+fn ends(received: Instant, timeout: Duration) -> (Instant, Instant) {
+    let margin = (timeout / 10).min(Duration::from_millis(20));
+    (received + timeout, received + timeout.saturating_sub(margin))
 }
 
 #[cfg(test)]

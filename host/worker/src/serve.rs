@@ -18,11 +18,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use crate::cache::{self, Cache, HERE};
-use crate::cage::{self, Account};
+use crate::cage;
+use crate::cage::account::Account;
 use crate::call::{Caller, missing};
 use crate::catalog::Catalog;
 use crate::channel::{self, ChannelError};
-use crate::cli::Options;
 use crate::compile::Compiler;
 use crate::engine::Machine;
 use crate::executables::{self, Executables};
@@ -30,6 +30,7 @@ use crate::fork::threads_from_now_on;
 use crate::forkserver;
 use crate::lane::Lane;
 use crate::load::Loader;
+use crate::options::Options;
 use crate::shared::Shared;
 use crate::subject::{Kind, Subjects};
 use crate::trace::Tracer;
@@ -163,6 +164,7 @@ impl Worker {
         let caller = Caller {
             machine,
             shared: Arc::new(shared),
+            warm: Arc::default(),
         };
         let catalog = Arc::new(Catalog::default());
         let subjects = Arc::new(Subjects::new(out.clone()));
@@ -219,7 +221,7 @@ impl Worker {
         let work = async move {
             let unloaded = || missing(format!("plugin {} is not loaded", call.plugin));
             let loaded = loaded.ok_or_else(unloaded)?;
-            caller.check(&loaded, call, subject, received).await
+            caller.check(&loaded, call, subject, received).await?
         };
         let answer = move |outcome| FromWorker::Checked {
             check,

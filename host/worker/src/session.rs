@@ -1,7 +1,7 @@
-//! What one call carries through wasmtime, and its limits. Dropped when the call ends.
+//! What a call carries through wasmtime, and its limits. Dropped when the call ends, unless its check keeps it warm.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use standfast_core::plugin::call::CallError;
 use wasmtime::component::ResourceTable;
@@ -9,7 +9,7 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::grants::MEMORY_MAX;
-use crate::scope::Scope;
+use crate::scope::{Facts, Scope};
 use crate::stdio::Output;
 use crate::wasi;
 
@@ -41,7 +41,6 @@ pub(crate) struct Overdue;
 impl Session {
     /// A store for one call, with every limit set.
     pub(crate) async fn store(engine: &Engine, scope: Scope) -> Result<Store<Self>, CallError> {
-        let deadline = scope.deadline;
         let output = Output::new(Arc::clone(&scope.subject), scope.facts.grants.log_per_second);
         let wasi = wasi::context(&scope, &output).await?;
         let mut table = ResourceTable::new();
@@ -61,14 +60,22 @@ impl Session {
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_max_component_handles(HANDLES_MAX);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(move |_| {
-            if Instant::now() >= deadline {
+        store.epoch_deadline_callback(|context| {
+            if Instant::now() >= context.data().scope.deadline {
                 return Err(Overdue.into());
             }
             // Not `Yield`: that one wakes into tokio's LIFO slot and starves every other call.
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         Ok(store)
+    }
+
+    /// Makes the store of a call that has ended well ready for the next one of the same check.
+    pub(crate) fn begin_again(store: &mut Store<Self>, facts: Facts, received: Instant, timeout: Duration) {
+        let session = store.data_mut();
+        session.scope.begin_again(facts, received, timeout);
+        session.output.forget();
+        store.set_epoch_deadline(1);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What all calls of this worker share: the resolver, one look at /proc, TLS set up once, actions that run.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use standfast_core::plugin::channel::FromWorker;
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -10,8 +10,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::desk::Desk;
 use crate::executables::Executables;
-use crate::host::proc::Look;
 use crate::names::Names;
+use crate::proc::Look;
 use crate::trace::Tracer;
 
 /// What all calls share.
@@ -68,14 +68,31 @@ impl Default for Snapshot {
     }
 }
 
-/// Certificates of this host, read when first needed.
+/// Certificates of this host are read again when they are older: authorities come and go.
+const CERTIFICATES_AGE: Duration = Duration::from_secs(300);
+
+/// Certificates of this host, read when needed.
 #[derive(Default)]
-pub(crate) struct Tls(OnceLock<Result<Arc<ClientConfig>, String>>);
+pub(crate) struct Tls(std::sync::Mutex<Option<(Instant, Arc<ClientConfig>)>>);
 
 impl Tls {
     /// The client side, or why there is none.
     pub(crate) fn client(&self) -> Result<Arc<ClientConfig>, String> {
-        self.0.get_or_init(client).clone()
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read, client)) = known.as_ref()
+            && read.elapsed() < CERTIFICATES_AGE
+        {
+            return Ok(Arc::clone(client));
+        }
+        match (client(), known.as_ref()) {
+            (Ok(client), _) => {
+                *known = Some((Instant::now(), Arc::clone(&client)));
+                Ok(client)
+            }
+            // Those of before are better than none.
+            (Err(_), Some((_, before))) => Ok(Arc::clone(before)),
+            (Err(why), None) => Err(why),
+        }
     }
 }
 

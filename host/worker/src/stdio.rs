@@ -47,6 +47,11 @@ impl Output {
         lines.last.clone()
     }
 
+    /// Another call begins: what this one said are not its last words.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last.clear();
+    }
+
     fn take(&self, bytes: &[u8]) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for byte in bytes {

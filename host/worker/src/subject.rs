@@ -14,8 +14,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
+use crate::apart::Apart;
 use crate::grants::Want;
-use crate::lane::Apart;
 use crate::memory::Memory;
 use crate::tally::Tally;
 use crate::{text, trace};

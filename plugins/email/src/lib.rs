@@ -16,7 +16,7 @@
 //! notify "mail" {
 //!     plugin "email"
 //!     on "master" "backup" "fault" vrrp="VI_1"
-//!     timeout "20s"; retry 10; deadline "4h"
+//!     timeout "20s"; deadline "1h"
 //!     config { server "smtp.example.net:587"; from "lb01@example.net"; to "admin@example.net" "duty@example.net" }
 //!     grant { mail "smtp.example.net:587" tls="starttls" user="lb01" password-file="/etc/standfast/mail.password" }
 //! }

@@ -1,4 +1,5 @@
-//! Passes while enough processes of a name are alive and not stopped, zombie, dead or stuck in the kernel.
+//! Passes while enough processes of a name are alive and not stopped, zombie or dead. One that waits for its disk is
+//! alive: whether it still answers is for `http` or `tcp` to find out.
 //!
 //! A process whose parent has another name is a master. A stopped master fails the check whatever else runs, and
 //! so does a master all of whose workers are stopped.
@@ -68,13 +69,14 @@ fn judge(all: &[Found], min: usize) -> (Status, String) {
     }
     let alive = all.iter().filter(|one| is_good(one.state)).count();
     let stopped = all.iter().filter(|one| one.state == RunState::Stopped).count();
-    let stuck = all.len() - alive - stopped;
-    let stuck = if stuck > 0 {
-        format!(", {stuck} zombie or stuck")
-    } else {
-        String::new()
+    let told = |count: usize, what: &str| match count {
+        0 => String::new(),
+        count => format!(", {count} {what}"),
     };
-    let counts = format!("{alive} alive, {stopped} stopped{stuck}");
+    let waiting = all.iter().filter(|one| one.state == RunState::Waiting).count();
+    let dead = told(all.len() - alive - stopped, "zombie");
+    let waiting = told(waiting, "of them waiting for the kernel (disk)");
+    let counts = format!("{alive} alive{waiting}, {stopped} stopped{dead}");
     if alive < min {
         return (Status::Fail, format!("{counts}; {min} needed"));
     }
@@ -83,10 +85,36 @@ fn judge(all: &[Found], min: usize) -> (Status, String) {
 
 fn is_good(state: RunState) -> bool {
     match state {
-        RunState::Running | RunState::Sleeping | RunState::Idle | RunState::Other => true,
-        RunState::Waiting | RunState::Stopped | RunState::Zombie | RunState::Dead => false,
+        RunState::Running | RunState::Sleeping | RunState::Idle | RunState::Waiting | RunState::Other => true,
+        RunState::Stopped | RunState::Zombie | RunState::Dead => false,
     }
 }
 
 #[cfg(target_family = "wasm")]
 export!(Process);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(pid: u32, ppid: u32, state: RunState) -> Found {
+        Found {
+            pid,
+            ppid,
+            uid: 0,
+            comm: "nginx".into(),
+            state,
+            start_time: 1,
+        }
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_its_disk_is_alive() {
+        let all = [one(1, 0, RunState::Sleeping), one(2, 1, RunState::Waiting)];
+        let (status, what) = judge(&all, 2);
+        assert_eq!(status, Status::Pass, "{what}");
+        assert!(what.contains("1 of them waiting for the kernel"), "{what}");
+        let all = [one(1, 0, RunState::Sleeping), one(2, 1, RunState::Zombie)];
+        assert_eq!(judge(&all, 2).0, Status::Fail);
+    }
+}

@@ -19,8 +19,8 @@ pub(crate) enum Value {
 const DEPTH_MAX: usize = 4;
 /// Elements of one array: a master names each of its replicas.
 const ELEMENTS_MAX: usize = 4096;
-/// Longest line without its end.
-const LINE_MAX: usize = 1024;
+/// Longest line without its end: what a Redis in protected mode says has more than 1,000 bytes.
+const LINE_MAX: usize = 4096;
 
 /// A command as Redis reads it.
 pub(crate) fn command(words: &[&[u8]]) -> Vec<u8> {

@@ -2,7 +2,8 @@
 //!
 //! | setting | meaning |
 //! | --- | --- |
-//! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `random`, `nothing` |
+//! | `do` | `verdict`, `tcp`, `udp`, `ping`, `http`, `set`, `get`, `add`, `measure`, `find`, `alive`, `act`, `read`, `connect`, `listen`, `datagram`, `lookup`, `open`, `write`, `env`, `random`, `count`, `nothing` |
+//! | `nth` | where `count` has come so far, it does what `word` says: `trap`, `spin`, `grow` |
 //! | `at` | host, address, path, key or name that it is about |
 //! | `port`, `send`, `until`, `max`, `by`, `word` | what else it takes; `act` is done `max` times |
 //! | `start` | `fail` or `trap`: what `lifecycle.start` does; it fails without any setting, too |
@@ -38,6 +39,7 @@ use standfast::plugin::{actions, config, files, metrics, net, processes, state};
 pub struct Reach;
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
+static COUNTED: AtomicU32 = AtomicU32::new(0);
 
 /// What a host is given to do it in.
 const WHILE: u32 = 10_000;
@@ -130,9 +132,24 @@ fn wish(wanted: &str, at: &str) -> String {
         "open" => told(std::fs::read(at).map(|content| content.len())),
         "write" => told(std::fs::write(at, "x")),
         "random" => random(number("by").into()).len().to_string(),
+        "count" => count().to_string(),
         "env" => format!("{:?}", std::env::var(at)),
         _ => "nothing".into(),
     }
+}
+
+/// Calls of this instance.
+fn count() -> u32 {
+    let calls = COUNTED.fetch_add(1, Ordering::Relaxed) + 1;
+    match text("word").as_str() {
+        "trap" if calls == number("nth") => panic!("at the call {calls}"),
+        "spin" if calls == number("nth") => loop {
+            std::hint::black_box(());
+        },
+        "grow" if calls == number("nth") => drop(Vec::<u8>::new().try_reserve(1 << 30)),
+        _ => {}
+    }
+    calls
 }
 
 /// What is in `word`, and one more of `by` bytes.

@@ -44,14 +44,23 @@ impl Guest for Webhook {
             Some(_) => return Err(Failure::Config("`format` is \"json\" or \"slack\"".into())),
         };
         let headers = [("content-type".into(), "application/json".into())];
+        let place = place(&url);
         match http("POST", &url, &headers, body.as_bytes(), context::remaining_ms()) {
             Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
-            Ok(answer) => Err(Failure::Unavailable(format!("{url}: status {}", answer.status))),
-            Err(Error::Denied) => Err(Failure::Denied(format!("http {url}"))),
-            Err(Error::Tls(why) | Error::Other(why)) => Err(Failure::Unavailable(format!("{url}: {why}"))),
-            Err(error) => Err(Failure::Unavailable(format!("{url}: {error}"))),
+            Ok(answer) => Err(Failure::Unavailable(format!("{place}: status {}", answer.status))),
+            Err(Error::Denied) => Err(Failure::Denied(format!("http {place}"))),
+            Err(Error::Tls(why) | Error::Other(why)) => Err(Failure::Unavailable(format!("{place}: {why}"))),
+            Err(error) => Err(Failure::Unavailable(format!("{place}: {error}"))),
         }
     }
+}
+
+/// Scheme and host: the path of a chat's webhook is its password, and errors are read by many.
+fn place(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}/…")
 }
 
 /// An attribute of the event.
@@ -80,6 +89,8 @@ fn slack(event: &Event) -> String {
     let from = attr(event, "from").map_or_else(|| word(event.was), String::as_str);
     let cause = attr(event, "cause").filter(|cause| !cause.is_empty());
     let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+    let still = attr(event, "replay").map_or("", |_| ", as before");
+    let cause = format!("{still}{cause}");
     let line = format!("{node}{kind}{name} {from} to {to}{cause}");
     let line = line
         .replace('&', "&amp;")
@@ -103,6 +114,8 @@ fn json(event: &Event) -> String {
         "at": humantime::format_rfc3339_millis(at).to_string(),
         "id": event.id,
         "cause": attr(event, "cause"),
+        "replay": attr(event, "replay"),
+        "phase": attr(event, "phase"),
     })
     .to_string()
 }

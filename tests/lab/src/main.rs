@@ -17,7 +17,7 @@ Usage: cargo lab <demo|test|bench|languages|sim|bugs|fuzz> [options]
   test [FILTER]    run every test and print one line with the sums; with FILTER only the tests whose names contain it
   bench [--quick] [failover|load|crowd|checks|scripts|plugins]
                    measure, beside keepalived: what faults cost, adverts under load, a thousand routers; and the cost of
-                   a check (--quick: 5 minutes, else 30)
+                   a check (--quick: 10 minutes, else 45)
   languages [NAME] install the compilers of other languages below the target folder and build examples/plugins/ with them
   sim [--seeds N]  run so many schedules of the simulator; --start N: from this seed, --seed N: this one as a story
   bugs [FILTER]    put every defect of the bug bank back into a copy of the core: the named test must fail

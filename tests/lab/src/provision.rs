@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 use crate::say;
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("nginx", "nginx-light"),
+    ("redis-server", "redis-server"),
     ("keepalived", "keepalived"),
     ("vrrpd", "frr"),
     ("nft", "nftables"),
@@ -87,12 +88,12 @@ fn packages(programs: &[(&str, &'static str)]) -> Result<()> {
     }
     say::line(&format!("installing {} …", missing.join(" ")));
     run("sh", &[&["-c", INSTALL, "sh"], &missing[..]].concat())?;
-    let daemons = ["nginx-light", "keepalived", "frr"];
+    let daemons = ["nginx-light", "redis-server", "keepalived", "frr"];
     if Path::new("/run/systemd/system").is_dir() && daemons.iter().any(|name| missing.contains(name)) {
         say::line(
             "their own services were not started, but will be at the next boot unless you disable them:",
         );
-        say::line("  systemctl disable nginx keepalived frr");
+        say::line("  systemctl disable nginx redis-server keepalived frr");
     }
     Ok(())
 }

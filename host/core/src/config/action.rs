@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kdl::KdlValue;
 
+use crate::config::account::Account;
 use crate::config::node::Node;
 use crate::config::value::{self, Wrong, wrong};
 use crate::config::words::short;
@@ -19,6 +20,8 @@ pub struct ActionConfig {
     pub exec: Vec<String>,
     /// As whom it runs.
     pub user: String,
+    /// What the hands know of that user; `None`: nothing yet.
+    pub account: Option<Account>,
     /// When it is killed, and all that it has started.
     pub timeout: Duration,
     /// Arguments that a plugin may put behind; none unless written.
@@ -64,6 +67,7 @@ pub(crate) fn parse(node: Node<'_>, name: Option<ActionName>) -> Option<ActionCo
         name: name?,
         exec: exec?,
         user: user?,
+        account: None,
         timeout: timeout?,
         args: args?,
     })

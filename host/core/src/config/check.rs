@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::bounds::Bounds;
 use crate::config::grant::{self, Grants, Settings};
+use crate::config::instance::{self, Instance};
 use crate::config::node::Node;
 use crate::config::pin;
 use crate::config::value::{self, show};
@@ -34,6 +35,8 @@ pub struct CheckConfig {
     pub bounds: Option<Bounds>,
     /// What an error (not a verdict) counts as.
     pub on_error: OnError,
+    /// How long an instance of the plugin serves.
+    pub instance: Instance,
     /// The `config` block.
     pub settings: Settings,
     /// The `grant` block.
@@ -77,6 +80,7 @@ pub(crate) fn parse(node: Node<'_>, name: Option<CheckName>) -> Option<CheckConf
     let on_error = node.or("on-error", OnError::default(), value::one_of(ON_ERROR));
     let settings = grant::settings(node);
     let grants = grant::grants(node);
+    let instance = instance::parse(node, grants.as_ref());
     let timeout = at_most(node, "timeout", timeout, interval);
     let fast = at_most(node, "fast", fast, interval);
     let (weight, bounds) = weighed?;
@@ -91,6 +95,7 @@ pub(crate) fn parse(node: Node<'_>, name: Option<CheckName>) -> Option<CheckConf
         weight,
         bounds,
         on_error: on_error?,
+        instance: instance?,
         settings: settings?,
         grants: grants?,
     })
@@ -138,7 +143,8 @@ fn at_most(
 }
 
 const WORDS: &[&str] = &[
-    "plugin", "interval", "timeout", "fast", "rise", "fall", "weight", "on-error", "config", "grant",
+    "plugin", "interval", "timeout", "fast", "rise", "fall", "weight", "on-error", "instance", "config",
+    "grant",
 ];
 const ON_ERROR: &[(&str, OnError)] = &[
     ("fail", OnError::Fail),

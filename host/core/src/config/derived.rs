@@ -1,5 +1,6 @@
 //! What follows from a configuration: how fast each fault is covered, and what is probably not meant so.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -7,6 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::config::check::CheckConfig;
 use crate::config::file::Config;
 use crate::config::group::FaultPolicy;
+use crate::config::instance::Instance;
 use crate::config::router::{Preempt, RouterConfig};
 use crate::config::shown;
 use crate::config::track::Weighted;
@@ -126,6 +128,9 @@ pub struct CheckReport {
     pub name: CheckName,
     /// What it runs.
     pub plugin: PluginName,
+    /// How long an instance of that serves.
+    #[serde(serialize_with = "as_text")]
+    pub instance: Instance,
     /// Worst time until something that hangs is Down.
     #[serde(serialize_with = "seconds")]
     pub hang: Duration,
@@ -140,6 +145,7 @@ pub fn report(config: &Config, peer_priority: Option<u8>) -> Report {
     let checks = config.checks.values().map(|check| CheckReport {
         name: check.name.clone(),
         plugin: check.plugin.clone(),
+        instance: check.instance,
         hang: detects_hang(check),
         failure: detects_failure(check),
     });
@@ -209,7 +215,7 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
         ),
         down_timer_adverts: router.down_adverts,
         startup_delay: router.startup_delay,
-        accept: router.accept || router.priority == Priority::OWNER,
+        accept: !router.drops_packets(),
         addresses: router.addresses.iter().map(shown::address).collect(),
         excluded: router.excluded.iter().map(shown::address).collect(),
         routes: router.routes.iter().map(shown::route).collect(),
@@ -284,6 +290,10 @@ fn covered(router: &RouterConfig, config: &Config, peer: Option<Priority>) -> Ve
         rows.push(row(what, item, tracked.reverse, None, Duration::ZERO));
     }
     rows
+}
+
+fn as_text<S: Serializer>(shown: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(shown)
 }
 
 /// Seconds, to the microsecond.

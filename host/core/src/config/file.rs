@@ -8,6 +8,7 @@ use crate::config::action::{self, ActionConfig};
 use crate::config::check::{self, CheckConfig};
 use crate::config::error::{ConfigErrors, Faults};
 use crate::config::group::{self, GroupConfig};
+use crate::config::instance;
 use crate::config::node::{Claims, Node, words};
 use crate::config::notify::{self, Blocks, NotifyConfig};
 use crate::config::pin::{self, Pins};
@@ -131,6 +132,7 @@ fn read(text: &str, faults: &Faults) -> Option<Config> {
     });
     let actions = blocks(&all, "action", 100, action::parse);
     action::refer(&all, &actions);
+    instance::count(&all);
     if one(&all, "vrrp").is_none() {
         let help = "add `vrrp \"VI_1\" { interface \"eth1\"; virtual-router-id 51; virtual-address \"192.0.2.10/24\" }`";
         return missing(faults, "no `vrrp`: there is no virtual router", help);

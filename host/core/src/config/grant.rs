@@ -144,7 +144,22 @@ fn plain(value: &KdlValue) -> Result<String, Wrong> {
 
 /// Reads the `grant` block of a check or hook; none grants nothing.
 pub(crate) fn grants(node: Node<'_>) -> Option<Grants> {
-    let usual = Grants::default();
+    grants_or(node, Grants::default())
+}
+
+/// Reads the `grant` block of a hook: as many lines as there are events, of which a failover makes many at once.
+pub(crate) fn grants_of_hook(node: Node<'_>) -> Option<Grants> {
+    let log_per_second = 1000;
+    grants_or(
+        node,
+        Grants {
+            log_per_second,
+            ..Grants::default()
+        },
+    )
+}
+
+fn grants_or(node: Node<'_>, usual: Grants) -> Option<Grants> {
     let Some(block) = node.child("grant") else {
         return Some(usual);
     };

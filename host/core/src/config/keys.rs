@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use crate::config::auth::{Auth, KeySource, Secret};
 use crate::config::file::Config;
+use crate::config::grant::Grants;
 use crate::config::mail::MailGrant;
 
 impl Config {
@@ -37,19 +38,30 @@ impl Config {
         let hooks = self.notifies.values_mut();
         let hooks = hooks.map(|hook| (format!("notify {}", hook.name), &mut hook.grants));
         for (user, grants) in checks.chain(hooks) {
-            for MailGrant { server, login, .. } in &mut grants.mail {
-                let Some(login) = login else { continue };
-                match fetch(&login.source).and_then(|bytes| password(&bytes)) {
-                    Ok(password) => login.password = password,
-                    Err(why) => faults.push(format!(
-                        "{user}: password for {}:{}, {}: {why}",
-                        server.host, server.port, login.source
-                    )),
-                }
-            }
+            faults.extend(load_passwords(&user, grants, &mut fetch));
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
+}
+
+/// Reads the password of every mail server that is granted. One line for each that is not to be had.
+pub fn load_passwords(
+    user: &str,
+    grants: &mut Grants,
+    mut fetch: impl FnMut(&KeySource) -> Result<Vec<u8>, String>,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    for MailGrant { server, login, .. } in &mut grants.mail {
+        let Some(login) = login else { continue };
+        match fetch(&login.source).and_then(|bytes| password(&bytes)) {
+            Ok(password) => login.password = password,
+            Err(why) => faults.push(format!(
+                "{user}: password for {}:{}, {}: {why}",
+                server.host, server.port, login.source
+            )),
+        }
+    }
+    faults
 }
 
 impl fmt::Display for KeySource {

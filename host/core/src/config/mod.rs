@@ -1,5 +1,6 @@
 //! KDL text to a configuration that cannot be wrong; one file per block.
 
+pub mod account;
 pub mod action;
 pub mod address;
 pub mod auth;
@@ -11,6 +12,7 @@ pub mod file;
 pub mod garp;
 pub mod grant;
 pub mod group;
+pub mod instance;
 pub mod keys;
 pub mod mail;
 mod network;

@@ -112,13 +112,13 @@ pub(crate) fn parse(node: Node<'_>, name: Option<NotifyName>, blocks: &Blocks<'_
         Duration::from_secs(5),
         value::duration(MOMENT..=LONGEST),
     );
-    let retry = node.or("retry", 3, value::whole(0..=100));
+    let retry = node.or("retry", UNTIL_THE_DEADLINE, value::whole(0..=100));
     let deadline = node.or("deadline", HOUR, value::duration(SECOND..=WEEK));
     let at_stop = node
         .child("at-stop")
         .map_or_else(|| Some(AtStop::default()), at_stop);
     let settings = grant::settings(node);
-    let grants = grant::grants(node);
+    let grants = grant::grants_of_hook(node);
     first?;
     Some(NotifyConfig {
         name: name?,
@@ -244,8 +244,12 @@ const ONCE: &[&str] = &[
 const SUBJECTS: &[&str] = &["vrrp", "instance", "group", "check", "service", "daemon"];
 const PROPS: &[&str] = &["vrrp", "instance", "group", "check", "service", "daemon", "to"];
 const PHASES: &[(&str, Phase)] = &[("before", Phase::Before), ("after", Phase::After)];
+/// Wait before the first retry; it doubles.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);
+/// At half a minute from one try to the next.
+const UNTIL_THE_DEADLINE: u32 = 100;
 const HOUR: Duration = Duration::from_secs(3600);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const LONGEST: Duration = Duration::from_secs(3600);

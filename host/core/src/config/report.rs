@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::config::derived::{Report, RouterReport};
+use crate::config::derived::{CheckReport, Report, RouterReport};
+use crate::config::instance::Instance;
 use crate::config::value::show;
 use crate::ids::Priority;
 
@@ -49,7 +50,7 @@ impl Report {
             .map(|check| {
                 [
                     check.name.to_string(),
-                    format!("plugin {}", check.plugin),
+                    plugin(check),
                     about(check.hang),
                     about(check.failure),
                 ]
@@ -160,6 +161,13 @@ fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>
         })
         .collect();
     table(out, ["", "", "a hang", "a failure"], &rows)
+}
+
+fn plugin(check: &CheckReport) -> String {
+    match check.instance {
+        Instance::Fresh => format!("plugin {}", check.plugin),
+        warm @ Instance::Warm { .. } => format!("plugin {} ({warm})", check.plugin),
+    }
 }
 
 /// What the weights can do, in one sentence.

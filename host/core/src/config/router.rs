@@ -71,6 +71,11 @@ pub enum Preempt {
 }
 
 impl RouterConfig {
+    /// Whether packets to its addresses are dropped: an owner always takes them (R-6.4.3-6).
+    pub fn drops_packets(&self) -> bool {
+        !self.accept && self.priority != Priority::OWNER
+    }
+
     /// Every address that the router holds while Master: the advertised ones first.
     pub fn held(&self) -> impl Iterator<Item = &VirtualAddress> {
         self.addresses.iter().chain(&self.excluded)

@@ -48,7 +48,7 @@ pub struct Weighted {
 impl Weighted {
     /// What it adds to the priority.
     pub const fn term(&self, good: bool) -> i32 {
-        self.signed(self.weight.get(), good)
+        term(self.weight.get(), self.reverse, good)
     }
 
     /// The least and the most that it can add, whatever a verdict makes of it.
@@ -57,7 +57,7 @@ impl Weighted {
         let weights = self
             .bounds
             .map_or([own; 3], |bounds| [own, bounds.min, bounds.max]);
-        let terms = weights.map(|weight| [self.signed(weight, true), self.signed(weight, false)]);
+        let terms = weights.map(|weight| [true, false].map(|good| term(weight, self.reverse, good)));
         let all = || terms.iter().flatten().copied();
         (all().min().unwrap_or(0), all().max().unwrap_or(0))
     }
@@ -69,11 +69,6 @@ impl Weighted {
             Some(Bounds { min, max }) => format!("{own:+} ({min:+} to {max:+})"),
             None => format!("{own:+}"),
         }
-    }
-
-    const fn signed(&self, weight: i16, good: bool) -> i32 {
-        let term = term(weight, good);
-        if self.reverse { -term } else { term }
     }
 }
 

@@ -5,11 +5,19 @@ use std::collections::BTreeSet;
 use crate::config::auth::{Auth, HmacMode};
 use crate::config::file::Config;
 use crate::config::group::GroupConfig;
-use crate::config::notify::{NotifyConfig, Phase};
+use crate::config::notify::{NotifyConfig, Phase, RETRY};
 use crate::config::router::RouterConfig;
 use crate::config::unicast::Transport;
+use crate::config::value::show;
 use crate::config::weights::Weights;
 use crate::ids::Priority;
+
+impl Config {
+    /// What it probably does not mean, each with the mend.
+    pub fn warnings(&self) -> Vec<String> {
+        warnings(self, None)
+    }
+}
 
 /// All of it; with the peer's priority, those about weights are exact.
 pub(crate) fn warnings(config: &Config, peer: Option<Priority>) -> Vec<String> {
@@ -37,7 +45,25 @@ pub(crate) fn warnings(config: &Config, peer: Option<Priority>) -> Vec<String> {
         let why = "`at-stop \"before\"` does nothing, it is told of no end; add `on \"stopped\"` or `on \"stop\" daemon=#true`";
         format!("notify {}: {why}", notify.name)
     }));
+    warnings.extend(config.notifies.values().filter_map(never_again));
     warnings
+}
+
+/// A deadline that leaves no time for a retry.
+fn never_again(notify: &NotifyConfig) -> Option<String> {
+    let first = notify.timeout + RETRY;
+    (notify.retry > 0 && notify.deadline <= first).then(|| {
+        format!(
+            "notify {}: a delivery that hangs is never tried again: that would be after {} (`timeout` {} and a wait of {}), \
+             the `deadline` is {}; write a `deadline` above {}, a shorter `timeout`, or `retry 0`",
+            notify.name,
+            show(first),
+            show(notify.timeout),
+            show(RETRY),
+            show(notify.deadline),
+            show(first),
+        )
+    })
 }
 
 /// Services and checks that nobody tracks.

@@ -98,10 +98,12 @@ impl Engine {
                 continue;
             };
             let own = self.primary_of(&router.config);
-            let mut summary = Summary::of(items.get(name).into_iter().flatten());
-            if let Some(shared) = self.group_of.get(name).and_then(|group| shared.get(group)) {
-                summary = summary.in_group(shared);
-            }
+            let mine = items.get(name).into_iter().flatten();
+            let summary = match self.group_of.get(name).and_then(|group| shared.get(group)) {
+                // All weights are the group's.
+                Some(shared) => Summary::of(mine.filter(|item| item.weight.is_none())).in_group(shared),
+                None => Summary::of(mine),
+            };
             let (standing, reasons) = summary.standing(router.config.priority);
             self.with_router(name, now, |router, deeds| {
                 router.reasons = reasons;
@@ -220,11 +222,30 @@ pub(super) fn effect_of(check: &Check) -> (Condition, Option<i16>) {
 }
 
 /// What the members of a sync group make of each other: their weights always, so that all of them move; what makes
-/// them unfit if the group says so.
-fn shared<'a>(group: &GroupConfig, items: &'a BTreeMap<RouterName, Vec<Item>>) -> BTreeSet<&'a Item> {
-    let all = group.members.iter().filter_map(|member| items.get(member));
-    all.flatten()
-        .filter(|item| item.weight.is_some() || group.fault == FaultPolicy::Any)
+/// them unfit if the group says so. Where members write different weights for the same thing, it counts once, as the
+/// strongest of them.
+fn shared<'a>(group: &GroupConfig, items: &'a BTreeMap<RouterName, Vec<Item>>) -> Vec<&'a Item> {
+    let all = || {
+        group
+            .members
+            .iter()
+            .filter_map(|member| items.get(member))
+            .flatten()
+    };
+    let hard = all().filter(|item| item.weight.is_none() && group.fault == FaultPolicy::Any);
+    let hard: BTreeSet<_> = hard.collect();
+    let mut weighted = BTreeMap::new();
+    for item in all() {
+        let Some(strength) = item.strength() else { continue };
+        let strongest = weighted
+            .entry((&item.what, item.reverse))
+            .or_insert((strength, item));
+        if strength > strongest.0 {
+            *strongest = (strength, item);
+        }
+    }
+    hard.into_iter()
+        .chain(weighted.into_values().map(|(_, item)| item))
         .collect()
 }
 

@@ -7,7 +7,7 @@ use crate::config::virtual_address::VirtualAddress;
 use crate::engine::Engine;
 use crate::engine::router::{Deeds, Router};
 use crate::engine::strays::without;
-use crate::ids::{IfName, Priority, RouterName, VrrpState};
+use crate::ids::{IfName, RouterName, VrrpState};
 use crate::time::Instant;
 use crate::vrrp::addresses::{Listed, Meddling, Step};
 
@@ -203,7 +203,7 @@ impl Router {
             addresses: self.put_on().cloned().collect(),
             routes: config.routes.clone(),
             rules: config.rules.clone(),
-            accept: config.accept || config.priority == Priority::OWNER,
+            accept: !config.drops_packets(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::fitness::effect_of;
 use crate::engine::router::Router;
 use crate::health::check::Check;
-use crate::ids::{PluginName, RouterName};
+use crate::ids::{PluginName, RouterName, VrrpState};
 use crate::plugin::call::{ActionCall, ActionError, CheckCall, NotifyCall, Usage, User};
 use crate::plugin::catalog::Load;
 use crate::plugin::channel::{LoadPlugin, LoadedPlugin};
@@ -123,6 +123,7 @@ impl Engine {
     /// Hooks wait for the worker: a delivery to nobody would only use up attempts.
     pub(super) fn tick_hooks(&mut self, now: Instant) {
         let catalog = &self.catalog;
+        let routers = &self.routers;
         for hook in self
             .hooks
             .values_mut()
@@ -135,6 +136,7 @@ impl Engine {
                     plugin: config.plugin.clone(),
                     timeout: config.timeout,
                     event,
+                    routers: states(routers),
                     settings: config.settings.clone(),
                     grants: config.grants.clone(),
                 }));
@@ -224,11 +226,14 @@ fn check_call(check: &Check, run: u64, routers: &BTreeMap<RouterName, Router>) -
         // The worker answers a little before the scheduler's own deadline, so that its reason is heard.
         timeout: config.timeout - config.timeout / 20,
         previous: check.previous(),
+        instance: config.instance,
         settings: config.settings.clone(),
         grants: config.grants.clone(),
-        routers: routers
-            .iter()
-            .map(|(name, router)| (name.clone(), router.machine.state()))
-            .collect(),
+        routers: states(routers),
     }
+}
+
+fn states(routers: &BTreeMap<RouterName, Router>) -> Vec<(RouterName, VrrpState)> {
+    let state = |(name, router): (&RouterName, &Router)| (name.clone(), router.machine.state());
+    routers.iter().map(state).collect()
 }

@@ -51,6 +51,8 @@ impl Engine {
                     config.topics.clone(),
                     config.plugin.clone(),
                     config.settings.clone(),
+                    // What was denied until now may have been the very thing.
+                    config.grants.clone(),
                 )
             };
             match self.hooks.get_mut(name) {

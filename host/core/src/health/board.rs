@@ -42,6 +42,15 @@ pub struct Item {
     pub condition: Condition,
 }
 
+impl Item {
+    /// To compare weights of the same thing: how far each moves the priority, and of two that move it as far the one
+    /// that takes away; `None` if it is hard.
+    pub fn strength(&self) -> Option<(u16, bool)> {
+        let weight = self.asked.unwrap_or(self.weight?.get());
+        Some((weight.unsigned_abs(), weight < 0))
+    }
+}
+
 /// What some items come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -125,8 +134,7 @@ impl Summary {
             (Some(_), Condition::Unknown(_)) => {}
             (Some(weight), Condition::Good | Condition::Poor(_) | Condition::Bad(_)) => {
                 let good = *condition == Condition::Good;
-                let term = term(asked.unwrap_or(weight.get()), good);
-                let term = if *reverse { -term } else { term };
+                let term = term(asked.unwrap_or(weight.get()), *reverse, good);
                 self.sum += term;
                 if term != 0 {
                     let why = match condition {

@@ -31,6 +31,7 @@ impl Check {
         CheckStatus {
             name: self.config.name.to_string(),
             plugin: self.config.plugin.to_string(),
+            instance: self.config.instance.to_string(),
             state: word.into(),
             good: self.good(),
             streak,

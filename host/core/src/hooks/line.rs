@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::config::notify::RETRY;
 use crate::plugin::call::NotifyEvent;
 use crate::time::Instant;
 
 /// Events of one subject that may wait; when full the oldest goes, because the newest state is what matters.
 const QUEUE_MAX: usize = 16;
-/// First wait before a retry; doubled each time.
-const RETRY: Duration = Duration::from_secs(1);
 /// No wait is longer.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::grant::{Grants, Settings};
+use crate::config::instance::Instance;
 use crate::config::topic::Subject;
 use crate::ids::{ActionName, CheckName, NotifyName, PluginName, RouterName, VrrpState};
 use crate::time::Instant;
@@ -22,6 +23,8 @@ pub struct CheckCall {
     pub timeout: Duration,
     /// Status of the previous verdict.
     pub previous: Option<Status>,
+    /// Whether the instance of the call before may serve this one.
+    pub instance: Instance,
     /// The `config` block.
     pub settings: Settings,
     /// The `grant` block.
@@ -41,6 +44,8 @@ pub struct NotifyCall {
     pub timeout: Duration,
     /// What happened.
     pub event: NotifyEvent,
+    /// State of every router, so that the plugin may ask for it.
+    pub routers: Vec<(RouterName, VrrpState)>,
     /// The `config` block.
     pub settings: Settings,
     /// The `grant` block.

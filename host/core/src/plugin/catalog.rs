@@ -27,7 +27,7 @@ pub struct Load {
     pub fallback: Option<String>,
     /// What is not to be taken, because an operator went back from it.
     pub set_aside: Option<String>,
-    /// Whether an older version serves, which a trial call protects. Without one there is nothing to protect, and the
+    /// Whether an older version serves, or did until the worker ended, which a trial call protects. Without one there is nothing to protect, and the
     /// checks themselves show what is wrong.
     pub replaces: bool,
 }
@@ -164,7 +164,7 @@ impl Catalog {
             path,
             fallback: fallback.map(str::to_owned),
             set_aside: entry.set_aside.clone(),
-            replaces: entry.serving.is_some(),
+            replaces: entry.serving.is_some() || entry.lost.is_some(),
         })
     }
 

@@ -16,6 +16,9 @@ use crate::plugin::call::{
 /// No frame is longer; a longer one ends the connection.
 pub const FRAME_MAX: usize = 1 << 20;
 
+/// No component file is larger, bytes; a larger one is not read.
+pub const COMPONENT_MAX: u64 = 32 << 20;
+
 /// Why the file that an operator went back from is not taken: no fault, but as it was wished.
 pub const SET_ASIDE: &str = "an operator went back from this very file; another one will be taken";
 

@@ -101,6 +101,7 @@ const NEEDS: &[(&[&str], &str)] = &[
     (&["net.udp-exchange"], "udp \"127.0.0.1:53\""),
     (&["net.ping"], "ping \"127.0.0.1\""),
     (&["net.http"], "http \"http://127.0.0.1/\" methods=\"GET\""),
+    (&["mail.send"], "mail \"smtp.example.net:587\""),
     (&["files.stat", "files.read"], "read \"/path\""),
     (&["processes.find", "processes.alive"], "processes comm=\"name\""),
     (&["state.set", "state.add"], "state \"64KiB\""),

@@ -10,6 +10,7 @@ use standfast_core::config::check::{CheckConfig, OnError};
 use standfast_core::config::file::Config;
 use standfast_core::config::garp::Garp;
 use standfast_core::config::grant::{Grants, Settings};
+use standfast_core::config::instance::Instance;
 use standfast_core::config::notify::{AtStop, NotifyConfig};
 use standfast_core::config::probe::Probe;
 use standfast_core::config::router::{Preempt, RouterConfig};
@@ -123,6 +124,7 @@ pub(crate) fn check(name: &str) -> CheckConfig {
         weight: None,
         bounds: None,
         on_error: OnError::Fail,
+        instance: Instance::Fresh,
         settings: Settings::new(),
         grants: Grants::default(),
     }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use crate::cli::plugin::NewArgs;
-use crate::cli::plugin::templates::{Language, README, WIT};
+use crate::cli::plugin::templates::{Language, WIT};
 use crate::cli::print::say;
 use crate::status_code::{Code, Failure};
 
@@ -42,8 +42,8 @@ pub(super) fn new(args: &NewArgs) -> Result<Code, Failure> {
         written.map_err(|error| failed(&path, error))?;
     }
     say(&format!(
-        "{} has a check in {}: its README says what it needs. Build and try it:\n  cd {}\n  sh build.sh\n  standfast \
-         plugin run {name}.wasm --config value=7 --config limit=10",
+        "{} has a check and a hook in {}: its README says what it needs. Build and try it:\n  cd {}\n  sh build.sh\n  \
+         standfast plugin run build/{name}.wasm --config value=7 --config limit=10",
         folder.display(),
         args.lang.name(),
         folder.display(),
@@ -53,18 +53,10 @@ pub(super) fn new(args: &NewArgs) -> Result<Code, Failure> {
 
 /// Path below the folder, and content.
 fn files(language: Language, name: &str) -> Vec<(&'static str, String)> {
-    let module = name.replace('-', "_");
-    let fill = |text: &str| text.replace("NAME", name).replace("MODULE", &module);
-    let readme = README
-        .replace("LANGUAGE", language.name())
-        .replace("SOURCE", language.source())
-        .replace("TOOLS", language.tools());
-    let own = language.files().iter().map(|(file, text)| (*file, fill(text)));
+    let own = language.files(name).into_iter();
     let wit = WIT.iter().map(|(file, text)| (*file, (*text).to_owned()));
-    let ignore = (".gitignore", format!("/build/\n/{name}.wasm\n"));
-    own.chain(wit)
-        .chain([("README.md", fill(&readme)), ignore])
-        .collect()
+    let ignore = (".gitignore", "/build/\n".to_owned());
+    own.chain(wit).chain([ignore]).collect()
 }
 
 /// Why it is no identifier; it becomes a file, a crate, and a word of the configuration.
@@ -175,24 +167,30 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_a_template_is_filled_in() {
+    fn every_word_of_a_template_is_filled_in_and_nothing_of_the_examples_is_left() {
+        let foreign = [
+            "NAME",
+            "LANGUAGE",
+            "SOURCE",
+            "TOOLS",
+            "../",
+            "limit.wasm",
+            "\"limit\"\nversion",
+        ];
         for language in Language::value_variants() {
             let files = files(*language, "disk-full");
-            let source = files.iter().find(|(file, _)| *file == language.source());
-            assert!(
-                source.is_some_and(|(_, text)| text.contains("disk-full")),
-                "{language:?}"
-            );
-            for (file, text) in &files {
-                let words = ["NAME", "MODULE", "LANGUAGE", "SOURCE", "TOOLS"];
-                let left = words.iter().find(|word| text.contains(*word));
+            let text = |name: &str| files.iter().find(|(file, _)| *file == name).map(|(_, text)| text);
+            assert!(text(language.source()).is_some_and(|text| text.contains("value")));
+            for (file, text) in files.iter().filter(|(file, _)| *file != "wit/plugin.wit") {
+                let left = foreign.iter().find(|word| text.contains(*word));
+                assert_eq!(left, None, "{language:?} {file}");
+            }
+            for file in ["build.sh", "README.md"] {
                 assert!(
-                    left.is_none() || *file == "wit/plugin.wit",
-                    "{language:?} {file}: {left:?}"
+                    text(file).is_some_and(|text| text.contains("disk-full.wasm")),
+                    "{language:?} {file}"
                 );
             }
-            let build = files.iter().find(|(file, _)| *file == "build.sh");
-            assert!(build.is_some_and(|(_, text)| text.contains("disk-full.wasm")));
         }
     }
 

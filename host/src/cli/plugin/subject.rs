@@ -7,12 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use serde::Deserialize;
 use standfast_core::config::grant::{self, Grants, Settings};
+use standfast_core::config::instance::Instance;
 use standfast_core::config::topic::Subject;
 use standfast_core::ids::{InvalidId, PluginName, VrrpState};
 use standfast_core::plugin::call::{CheckCall, NotifyCall, NotifyEvent};
 use standfast_core::plugin::inspection::{Inspection, Kind};
 use standfast_core::time::Instant;
 
+use crate::keys;
 use crate::status_code::{Code, Failure};
 
 /// The block that a configuration would have.
@@ -88,6 +90,7 @@ impl Block {
                 plugin,
                 timeout: self.timeout,
                 previous: None,
+                instance: Instance::Fresh,
                 settings,
                 grants,
                 routers: Vec::new(),
@@ -101,6 +104,7 @@ impl Block {
             notify: plugin.to_string().parse().map_err(own)?,
             plugin,
             timeout: self.timeout,
+            routers: Vec::new(),
             event: text.event().map_err(|why| wrong(format!("--event: {why}")))?,
             settings,
             grants,
@@ -121,13 +125,15 @@ impl Block {
     }
 
     fn grants(&self) -> Result<Grants, Failure> {
-        grant::from_lines(&self.grant).map_err(|errors| {
+        let mut grants = grant::from_lines(&self.grant).map_err(|errors| {
             let faults = errors.faults().iter();
             let lines: Vec<_> = faults
                 .map(|fault| format!("{} ({})", fault.message, fault.help))
                 .collect();
             wrong(format!("--grant: {}", lines.join("; ")))
-        })
+        })?;
+        keys::require_of_grants("--grant", &mut grants)?;
+        Ok(grants)
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::libc;
 
-use super::{COMPILE_SPACE, SPACE, THREADS};
+use super::limits::{COMPILE_SPACE, SPACE, THREADS};
 
 /// Its name, beside the daemon's.
 const NAME: &str = "worker";

@@ -1,5 +1,6 @@
 //! One HTTP/1.1 request on a fresh connection, over TLS if asked; no redirect, no proxy.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -87,6 +88,24 @@ impl Request {
         }
     }
 
+    /// Another host that stands behind a granted name, and that must be granted, too: a front serves many. An address
+    /// may be asked for any.
+    pub(crate) fn want_behind<'a>(&'a self, name: &'a str) -> Option<Want<'a>> {
+        let literal = self
+            .host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
+        let other = literal.is_err() && !name.eq_ignore_ascii_case(&self.host);
+        other.then(|| Want::Http {
+            tls: self.tls,
+            host: name,
+            port: self.port,
+            path: self.target.path(),
+            method: self.method.as_str(),
+        })
+    }
+
     /// Whom the certificate must name: the `Host` header, so that a virtual host can be asked at any address.
     fn server_name(&self) -> String {
         let header = self
@@ -122,6 +141,12 @@ fn fields(given: Vec<(String, String)>, authority: &str) -> Result<HeaderMap, Er
 /// Asks and reads the answer; the caller keeps the time.
 pub(crate) async fn exchange(scope: &Scope, request: Request, until: Instant) -> Result<Response, Error> {
     let begun = Instant::now();
+    let name = request.server_name();
+    if let Some(want) = request.want_behind(&name)
+        && !scope.allows(want)
+    {
+        return Err(Error::Denied);
+    }
     let stream = scope
         .connect(request.want(), &request.host, request.port, until)
         .await?;
@@ -129,7 +154,7 @@ pub(crate) async fn exchange(scope: &Scope, request: Request, until: Instant) ->
     let connect_us = micros(begun.elapsed());
     let mut response = if request.tls {
         let connector = TlsConnector::from(scope.shared.tls.client().map_err(Error::Tls)?);
-        let name = ServerName::try_from(request.server_name());
+        let name = ServerName::try_from(name);
         let name = name.map_err(|error| Error::Tls(error.to_string()))?;
         let stream = connector
             .connect(name, stream)
@@ -211,4 +236,33 @@ impl From<hyper::Error> for Error {
 /// Whole microseconds, as far as they fit.
 pub(crate) fn micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What else must be granted for this URL with this `Host`.
+    fn behind(url: &str, header: Option<&str>) -> Option<String> {
+        let headers = header.map(|host| ("host".to_owned(), host.to_owned()));
+        let request = Request::parse("GET", url, headers.into_iter().collect(), Vec::new()).ok()?;
+        let name = request.server_name();
+        request.want_behind(&name).map(|want| want.grant())
+    }
+
+    #[test]
+    fn another_host_behind_a_name_needs_a_grant_of_its_own() {
+        let url = "https://hooks.example.net/services/x";
+        assert_eq!(behind(url, None), None);
+        assert_eq!(behind(url, Some("HOOKS.example.net")), None);
+        let wanted = behind(url, Some("evil.example")).unwrap();
+        assert!(wanted.contains("https://evil.example/services/x"), "{wanted}");
+        for address in ["https://192.0.2.1/x", "https://[2001:db8::1]/x"] {
+            assert_eq!(
+                behind(address, Some("www.example.net")),
+                None,
+                "a virtual host at an address"
+            );
+        }
+    }
 }

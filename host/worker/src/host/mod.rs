@@ -11,7 +11,6 @@ mod mail;
 mod metrics;
 mod net;
 mod ping;
-pub(crate) mod proc;
 mod processes;
 mod smtp;
 mod state;

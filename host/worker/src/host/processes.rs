@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use crate::bindings::standfast::plugin::processes::{Error, Host, Process, Query, RunState};
 use crate::executables::Executables;
 use crate::grants::Want;
-use crate::host::proc::{self, Look};
+use crate::proc::{self, Look};
 use crate::scope::Scope;
 use crate::session::Session;
 use crate::subject::blocking;

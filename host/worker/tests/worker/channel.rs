@@ -48,6 +48,7 @@ fn the_worker_gives_up_what_it_does_not_need() {
             assert_eq!(worker.about("status", set), "0000000000000000", "{set}");
         }
     }
+    assert_eq!(worker.about("oom_score_adj", ""), "500");
     assert!(worker.about("limits", "Max core file size").starts_with('0'));
     let most = |what: &str| {
         worker

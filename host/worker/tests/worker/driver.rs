@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use standfast_core::config::grant::{Grants, Settings};
+use standfast_core::config::instance::Instance;
 use standfast_core::config::topic::Subject;
 use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::{
@@ -122,6 +123,7 @@ pub(crate) fn check(plugin: &str, timeout: Duration) -> CheckCall {
         plugin: plugin.parse().unwrap(),
         timeout,
         previous: None,
+        instance: Instance::Fresh,
         settings: Settings::new(),
         grants: Grants::default(),
         routers: Vec::new(),
@@ -134,6 +136,7 @@ pub(crate) fn notify(plugin: &str) -> NotifyCall {
         notify: format!("{plugin}-hook").parse().unwrap(),
         plugin: plugin.parse().unwrap(),
         timeout: Duration::from_secs(20),
+        routers: Vec::new(),
         event: NotifyEvent {
             id: 7,
             subject: Subject::Router("VI_1".parse().unwrap()),

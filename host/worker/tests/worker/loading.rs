@@ -11,11 +11,11 @@ use crate::driver::{Worker, check, folder, settings, wasm};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-fn says(worker: &mut Worker) -> String {
+pub(crate) fn says(worker: &mut Worker) -> String {
     worker.verdict(check("version", TIMEOUT)).message
 }
 
-fn request(path: &Path) -> LoadPlugin {
+pub(crate) fn request(path: &Path) -> LoadPlugin {
     LoadPlugin {
         plugin: "version".parse().unwrap(),
         generation: 9000,
@@ -27,13 +27,13 @@ fn request(path: &Path) -> LoadPlugin {
     }
 }
 
-fn refused(worker: &mut Worker, path: &Path, why: &str) {
+pub(crate) fn refused(worker: &mut Worker, path: &Path, why: &str) {
     let reason = worker.load_with(request(path)).unwrap_err();
     assert!(reason.contains(why), "{reason}");
     assert_eq!(says(worker), "one");
 }
 
-fn file(content: &[u8]) -> PathBuf {
+pub(crate) fn file(content: &[u8]) -> PathBuf {
     let path = folder().join("version.wasm");
     fs::write(&path, content).unwrap();
     path

@@ -24,3 +24,5 @@ mod plugins;
 mod reach;
 mod servers;
 mod talkers;
+mod trials;
+mod warm;

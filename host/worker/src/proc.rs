@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use crate::bindings::standfast::plugin::files::Error as FileError;
 use crate::bindings::standfast::plugin::processes::{Error, Process, RunState};
 use crate::executables::Executables;
-use crate::host::files;
+use crate::regular;
 
 /// Largest pid file.
 const PIDFILE_MAX: u64 = 64;
@@ -112,7 +112,7 @@ fn is_below(own: &str, cgroup: &str) -> bool {
 /// The number in a pid file. May hang.
 pub(crate) fn pid_in(file: &Path) -> Result<u32, Error> {
     let failed = |why: &str| Error::Io(format!("{}: {why}", file.display()));
-    let text = files::read(file, PIDFILE_MAX).map_err(|error| match error {
+    let text = regular::read(file, PIDFILE_MAX).map_err(|error| match error {
         FileError::NotFound => Error::NotFound,
         FileError::Io(why) => failed(&why),
         FileError::Denied | FileError::TooLarge => failed("no process number in it"),
