@@ -4,6 +4,7 @@ mod actions;
 mod announce;
 mod around;
 mod cage;
+mod carry;
 mod checks;
 mod cli;
 mod election;
@@ -52,6 +53,8 @@ const TESTS: &[Test] = tests![
     cage::interpreter_serves_where_nothing_may_become_code,
     cage::plugin_that_others_can_change_is_refused,
     cage::plugin_that_is_not_the_pinned_one_is_refused,
+    carry::killed_master_carries_on_unnoticed,
+    carry::spoilt_record_is_ignored,
     hotload::replaced_plugin_answers_the_next_call,
     hotload::whatever_becomes_of_a_file_the_old_one_serves_and_status_says_why,
     hotload::plugins_that_appear_later_are_taken,

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::net::leftovers;
+use crate::net::leftovers::{self, Keep};
 use crate::start::{check_rights, may_change_the_network};
 use crate::status_code::{Code, Failure};
 
@@ -20,17 +20,17 @@ pub(crate) struct Alone {
 }
 
 /// Makes the runtime directory and sees to it that no other standfast runs with it, or on this network. Then what an
-/// earlier life left in the kernel goes: nobody speaks for it.
+/// earlier life left in the kernel goes: nobody speaks for it, but for what `keep` says, once nobody else is there.
 ///
 /// # Errors
 /// The rights are missing, the directory cannot be made, or another one runs.
-pub(crate) fn alone(runtime_dir: &Path) -> Result<Alone, Failure> {
+pub(crate) fn alone(runtime_dir: &Path, keep: impl FnOnce() -> Keep) -> Result<Alone, Failure> {
     check_rights()?;
     let alone = Alone {
         _directory: lock_directory(runtime_dir)?,
         _network: lock_network()?,
     };
-    match leftovers::remove() {
+    match leftovers::remove(&keep()) {
         Ok(0) => {}
         Ok(gone) => tracing::info!("{gone} addresses, routes and rules of an earlier life were removed"),
         Err(error) => tracing::warn!("what an earlier life left may still be there: netlink: {error}"),

@@ -27,8 +27,10 @@ use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
 use crate::effects::{Hands, tell_answers};
 use crate::journal::Journal;
+use crate::masters::{Left, Masters};
 use crate::net::jobs::Job;
 use crate::net::keeper::Keeper;
+use crate::net::leftovers::Keep;
 use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
@@ -100,7 +102,11 @@ struct Daemon {
 /// What kept it from starting, with its exit code.
 pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Failure> {
     // Whatever keeps it from starting after this: nothing of an earlier life stays without a speaker.
-    let _alone = alone(&options.runtime_dir)?;
+    let mut left = Left::default();
+    let _alone = alone(&options.runtime_dir, || {
+        left = Left::read(&options.runtime_dir, &config, now());
+        Keep::of(&config, left.spoke.keys(), left.all)
+    })?;
     process::seal_descriptors().map_err(|e| start::open_failure("descriptors", &e))?;
     keys::require(&mut config)?;
     start::check_plugins(&config)?;
@@ -148,6 +154,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         supervisor: Supervisor::new(service_sender),
         actions: Actions::new(worker.clone()),
         worker,
+        masters: Masters::begin(&options.runtime_dir, &config),
         askers: BTreeMap::new(),
         keeper,
         events: event_sender,
@@ -157,7 +164,8 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let index = |name: IfName| hands.links.snapshot(&name).map(|link| (name, link.index));
     let indices = config.interfaces().into_iter().filter_map(index).collect();
     let seed = now().as_nanos();
-    let engine = Engine::new(config.clone(), seed, now());
+    let mut engine = Engine::new(config.clone(), seed, now());
+    engine.carry_on(left.spoke);
     let mut daemon = Daemon {
         options,
         config,
@@ -185,6 +193,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     daemon.look_at_plugins(None);
     let ended = daemon.turn(asked).await;
     let Daemon { hands, events, .. } = daemon;
+    hands.masters.end();
     // The keeper does not wait for somebody to hear its answers.
     drop(events);
     if !hands.keeper.finish() {

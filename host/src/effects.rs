@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::actions::Actions;
 use crate::alarm::now;
 use crate::journal::Journal;
+use crate::masters::Masters;
 use crate::net::jobs::{Answer, Job};
 use crate::net::keeper::Keeper;
 use crate::net::links::Links;
@@ -26,6 +27,9 @@ use crate::net::packet_socket::PacketSocket;
 use crate::sockets::Sockets;
 use crate::supervisor::Supervisor;
 use crate::worker::Worker;
+
+/// Where an advert says its priority (RFC 9568 section 5.2.4).
+const PRIORITY: usize = 2;
 
 /// Everything that acts.
 pub(crate) struct Hands {
@@ -38,6 +42,8 @@ pub(crate) struct Hands {
     pub(crate) supervisor: Supervisor,
     pub(crate) worker: Worker,
     pub(crate) actions: Actions,
+    /// Who is master, for the next life.
+    pub(crate) masters: Masters,
     /// Operators who wait, by ticket.
     pub(crate) askers: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     pub(crate) keeper: Keeper,
@@ -58,6 +64,9 @@ impl Hands {
                 bytes,
             } => {
                 let from = (source, mac);
+                // Said before it is said: who ends in between carries on all the same.
+                let priority = bytes.get(PRIORITY).copied().unwrap_or_default();
+                self.masters.spoke(&router, priority, now());
                 if let Err(error) = self.send_advert(&interface, from, destination, ttl, &bytes) {
                     tracing::trace!(%router, "advert not sent: {error}");
                     self.tell(Event::SendFailed { router });
@@ -69,12 +78,17 @@ impl Hands {
                 holdings,
                 forever,
                 partial,
-            } => self.queue(Job::Remove {
-                router,
-                holdings,
-                forever,
-                partial,
-            }),
+            } => {
+                if !partial {
+                    self.masters.released(&router);
+                }
+                self.queue(Job::Remove {
+                    router,
+                    holdings,
+                    forever,
+                    partial,
+                });
+            }
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),

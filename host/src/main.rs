@@ -12,6 +12,7 @@ mod effects;
 mod exit;
 mod journal;
 mod keys;
+mod masters;
 mod net;
 mod orphans;
 mod plugin_files;

@@ -1,6 +1,7 @@
 //! The one brain: owns the parts, routes events to them, and turns what they want into commands.
 
 mod acts;
+pub mod carrying;
 mod due;
 mod fitness;
 mod groups;
@@ -24,6 +25,7 @@ use crate::command::Command;
 use crate::config::file::Config;
 use crate::config::topic::State;
 use crate::control::ServiceAction;
+use crate::engine::carrying::Spoke;
 use crate::engine::due::Due;
 use crate::engine::fitness::effect_of;
 use crate::engine::router::Router;
@@ -62,6 +64,8 @@ pub struct Engine {
     leavers: BTreeMap<RouterName, Router>,
     /// Routers that are starting up, until when.
     starting: BTreeMap<RouterName, Instant>,
+    /// Masters of an earlier life that have not gone on yet.
+    carried: BTreeMap<RouterName, Spoke>,
     /// Groups that stepped down and let their peer come first, until when.
     giving_way: BTreeMap<GroupName, Instant>,
     /// The group of each router that is in one.
@@ -125,6 +129,7 @@ impl Engine {
             due: Due::default(),
             leavers: BTreeMap::new(),
             starting: BTreeMap::new(),
+            carried: BTreeMap::new(),
             giving_way: BTreeMap::new(),
             group_of: BTreeMap::new(),
             wanting: BTreeSet::new(),

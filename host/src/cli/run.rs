@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::alone::alone;
 use crate::cli::RunArgs;
 use crate::daemon::{self, Options};
+use crate::net::leftovers::Keep;
 use crate::start::read_config;
 use crate::status_code::Code;
 
@@ -21,7 +22,7 @@ pub(super) fn run(args: RunArgs) -> Code {
         Err(report) => {
             eprintln!("{report:?}");
             // The last life may have ended without a word: its addresses must not stay beside those of the peer.
-            drop(alone(&args.place.dir()));
+            drop(alone(&args.place.dir(), Keep::default));
             return Code::Config;
         }
     };

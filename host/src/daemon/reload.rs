@@ -14,6 +14,7 @@ use crate::control::server::Told;
 use crate::daemon::Daemon;
 use crate::daemon::network::{needed, virtual_macs};
 use crate::daemon::requests::answer;
+use crate::masters::Masters;
 use crate::net::jobs::Job;
 use crate::watch::Watch;
 use crate::{keys, start};
@@ -93,6 +94,7 @@ impl Daemon {
         self.act();
         self.hands.sockets.settle(&self.config);
         self.hands.virtual_macs = virtual_macs(&self.config);
+        self.hands.masters = Masters::begin(&self.options.runtime_dir, &self.config);
         self.hands.queue(Job::Keep(needed(&self.config)));
         self.hands.links.watch(self.config.interfaces());
         self.tell_links();

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 
 use netlink_packet_core::NlasIterator;
 use netlink_packet_route::RouteNetlinkMessage;
@@ -13,7 +14,8 @@ use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::route::{RouteMessage, RouteProtocol, RouteType};
 use netlink_packet_route::rule::RuleMessage;
 use nix::libc;
-use standfast_core::ids::Family;
+use standfast_core::config::file::Config;
+use standfast_core::ids::{Family, RouterName};
 
 use crate::net::device::find_at;
 use crate::net::route_message::{OURS, address};
@@ -21,15 +23,48 @@ use crate::net::route_socket::RouteSocket;
 use crate::net::routes::family;
 use crate::net::vmac;
 
-/// Takes everything off and tells how many things it was. What cannot be taken off stays, and is told in the log.
+/// What stays, because its router carries on.
+#[derive(Debug, Default)]
+pub(crate) struct Keep {
+    /// These addresses.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    /// All routes and rules.
+    pub(crate) routes: bool,
+}
+
+impl Keep {
+    /// What these routers hold; with `all`, there are no others.
+    pub(crate) fn of<'a>(config: &Config, routers: impl Iterator<Item = &'a RouterName>, all: bool) -> Self {
+        let routers = routers.filter_map(|name| config.routers.get(name));
+        Self {
+            addresses: routers
+                .flat_map(|router| router.held())
+                .map(|held| held.address)
+                .collect(),
+            routes: all,
+        }
+    }
+
+    fn keeps(&self, kind: Kind, body: &[u8]) -> bool {
+        match kind {
+            Kind::Rule | Kind::Route => self.routes,
+            Kind::Address => {
+                address(body).is_some_and(|(_, address)| self.addresses.contains(&address.address))
+            }
+        }
+    }
+}
+
+/// Takes everything else off and tells how many things it was. What cannot be taken off stays, and is told in the log.
 ///
 /// # Errors
 /// Netlink is not to be had.
-pub(crate) fn remove() -> io::Result<usize> {
+pub(crate) fn remove(keep: &Keep) -> io::Result<usize> {
     let mut kernel = RouteSocket::open()?;
     let mut gone = 0;
     for _ in 0..TRIES {
-        let left = marked_of_all();
+        let mut left = marked_of_all();
+        left.retain(|(kind, body)| !keep.keeps(*kind, body));
         quiet(&mut kernel, &left);
         let before = gone;
         for (kind, body) in &left {

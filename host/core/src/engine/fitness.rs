@@ -13,6 +13,7 @@ use crate::health::board::{Condition, Item, Summary};
 use crate::health::check::Check;
 use crate::ids::{Family, IfName, Priority, RouterName, Weight};
 use crate::time::Instant;
+use crate::vrrp::machine::Standing;
 
 impl Engine {
     /// Whether this event, or the time that has passed, may change the standing of a router.
@@ -105,6 +106,10 @@ impl Engine {
                 None => Summary::of(mine),
             };
             let (standing, reasons) = summary.standing(router.config.priority);
+            if own.is_some() && !matches!(standing, Standing::Unfit(_)) {
+                self.with_router(name, now, |router, _| router.machine.set_primary(own));
+                self.carries_on(name, now);
+            }
             self.with_router(name, now, |router, deeds| {
                 router.reasons = reasons;
                 // An address just lost still carries the goodbye.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::command::{Command, Holdings};
 use crate::config::router::RouterConfig;
 use crate::config::unicast::Transport;
+use crate::engine::carrying::Spoke;
 use crate::engine::strays::{Strays, difference};
 use crate::event::Packet;
 use crate::ids::{Priority, VrrpState};
@@ -167,6 +168,14 @@ impl Router {
     pub(crate) fn set_standing(&mut self, standing: Standing, now: Instant, deeds: &mut Deeds) {
         let mut actions = Vec::new();
         self.machine.set_standing(standing, now, &mut actions);
+        self.perform(actions, now, deeds);
+    }
+
+    /// Goes on as the master that it was.
+    pub(crate) fn carry_on(&mut self, spoke: Spoke, now: Instant, deeds: &mut Deeds) {
+        let mut actions = Vec::new();
+        self.machine
+            .carry_on(spoke.priority, now.since(spoke.at), now, &mut actions);
         self.perform(actions, now, deeds);
     }
 

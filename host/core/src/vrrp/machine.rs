@@ -4,6 +4,7 @@
 //! Arms cite the requirement that they obey (RFC 9568 section 6.4; R2-n: RFC 3768).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::config::router::{Preempt, RouterConfig};
 use crate::ids::{AdvertInterval, Priority, Version, VrrpState};
@@ -245,6 +246,15 @@ impl Machine {
                 format!("sync group {group} becomes master")
             };
             self.become_master(cause, now, out);
+        }
+    }
+
+    /// A router in Init goes on as the master that it was in an earlier life, with the priority that peers know.
+    pub fn carry_on(&mut self, priority: Priority, silent: Duration, now: Instant, out: &mut Vec<Action>) {
+        if self.state == VrrpState::Init {
+            self.priority = priority;
+            let silent = silent.as_millis();
+            self.become_master(format!("carries on as master, silent for {silent} ms"), now, out);
         }
     }
 

@@ -18,8 +18,9 @@ use standfast_core::chance::Chance;
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::engine::Engine;
+use standfast_core::engine::carrying::Spoke;
 use standfast_core::event::{Event, Packet};
-use standfast_core::ids::{Family, VrrpState};
+use standfast_core::ids::{Family, RouterName, VrrpState};
 use standfast_core::time::Instant;
 use standfast_core::wire::advert::{Advert, ChecksumForm, GROUP, glimpse};
 
@@ -105,10 +106,17 @@ impl Lan {
     }
 
     pub(crate) fn start(&mut self, node: usize) {
+        self.start_carrying(node, BTreeMap::new());
+    }
+
+    /// Starts one that knows what it said last in an earlier life.
+    pub(crate) fn start_carrying(&mut self, node: usize, spoke: BTreeMap<RouterName, Spoke>) {
         let seed = u64::try_from(node).expect("few nodes");
         let config = self.nodes[node].config.clone();
         let plugins = config.plugins();
-        self.nodes[node].engine = Some(Engine::new(config, seed, self.now));
+        let mut engine = Engine::new(config, seed, self.now);
+        engine.carry_on(spoke);
+        self.nodes[node].engine = Some(engine);
         self.handle(node, self.nodes[node].hands.link_event());
         for plugin in plugins {
             let path = Some(format!("/plugins/{plugin}.wasm").into());
