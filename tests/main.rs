@@ -16,6 +16,7 @@ mod interop;
 mod malformed;
 mod matrix;
 mod nginx;
+mod nginx_death;
 mod peers;
 mod vmac;
 
@@ -24,8 +25,8 @@ use std::process::ExitCode;
 use standfast_lab::runner::{self, Test};
 
 macro_rules! tests {
-    ($($module:ident::$test:ident),* $(,)?) => {
-        &[$(Test::new(concat!(stringify!($module), "::", stringify!($test)), $module::$test)),*]
+    ($($module:ident::$test:ident $(within $seconds:literal)?),* $(,)?) => {
+        &[$(Test::new(concat!(stringify!($module), "::", stringify!($test)), $module::$test)$(.limit($seconds))?),*]
     };
 }
 
@@ -42,6 +43,18 @@ const TESTS: &[Test] = tests![
     nginx::hopeless_nginx_moves_the_vip_and_why_says_so,
     nginx::frozen_nginx_moves_the_vip,
     nginx::stop_takes_nginx_along,
+    nginx_death::killed_master_costs_no_request,
+    nginx_death::masters_killed_in_a_row_cost_no_request,
+    nginx_death::stopped_master_is_told_to_go_on,
+    nginx_death::master_kept_stopped_is_replaced,
+    nginx_death::stopped_workers_are_told_to_go_on,
+    nginx_death::workers_kept_stopped_are_replaced,
+    nginx_death::a_worker_kept_stopped_is_replaced_alone,
+    nginx_death::nginx_without_workers_is_never_up,
+    nginx_death::nginx_that_lost_its_workers_for_good_is_restarted,
+    nginx_death::dying_workers_move_the_vip_and_it_comes_back within 150,
+    nginx_death::workers_that_die_together_move_the_vip within 150,
+    nginx_death::two_stops_from_outside_are_believed,
     checks::maintenance_file_moves_the_vip_and_a_second_one_moves_it_back,
     checks::hostile_plugins_fail_with_their_class_and_move_nothing,
     checks::killed_worker_is_back_and_moves_nothing,
