@@ -201,7 +201,7 @@ fn churned(kill: impl Fn(&Node) -> Result<()>) -> Result<()> {
     );
     let why = pair.one.why("VI_1")?;
     ensure!(why.contains("workers died within 60 s"), "{why}");
-    let priority = pair.one.status()?.router("VI_1")["priority"].clone();
+    let priority = pair.one.status()?.router("VI_1")["effective_priority"].clone();
     ensure!(priority == 1, "priority {priority} while weak");
     pair.one.wait_service("nginx", "up", SECOND)?;
     let left = Duration::from_secs(62).saturating_sub(start.elapsed());

@@ -81,6 +81,12 @@ impl Supervised {
         wait_until("the VIP at lb01", START, || Ok(self.world.owners.holds("lb01"))).map(drop)
     }
 
+    /// The same with another limit, for what is tried seldom.
+    pub fn wait_status_up(&self, limit: Duration) -> Result<()> {
+        self.daemon.wait_service("nginx", "up", limit)?;
+        self.wait_up()
+    }
+
     /// Waits until the service is in `state`.
     pub fn wait(&self, state: &str) -> Result<()> {
         self.daemon.wait_service("nginx", state, START)
