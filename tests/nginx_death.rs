@@ -65,7 +65,11 @@ pub(crate) fn master_kept_stopped_is_replaced() -> Result<()> {
     let (new, _) = one.loses_none(&load, || {
         let start = Instant::now();
         keep_stopped(one.node(), &[old], 15 * SECOND)?;
-        ensure!(start.elapsed() > 4 * SECOND, "after {:?} already", start.elapsed());
+        ensure!(
+            start.elapsed() > 4 * SECOND,
+            "after {:?} already",
+            start.elapsed()
+        );
         one.wait_replaced(old, &workers)
     })?;
     names_the_master(&one, new)?;
@@ -84,11 +88,7 @@ pub(crate) fn stopped_workers_are_told_to_go_on() -> Result<()> {
         one.wait_event("was stopped (SIGSTOP), and is told to go on")?;
         load.wait_answer(2 * SECOND)
     })?;
-    ensure!(
-        seen.silence < 2 * SECOND,
-        "{:?} without an answer",
-        seen.silence
-    );
+    ensure!(seen.silence < 2 * SECOND, "{:?} without an answer", seen.silence);
     ensure!(
         (one.master()?, one.workers()?) == (master, workers),
         "they were replaced"
@@ -180,7 +180,8 @@ pub(crate) fn workers_that_die_together_move_the_vip() -> Result<()> {
 
 fn churned(kill: impl Fn(&Node) -> Result<()>) -> Result<()> {
     let world = World::with_backends()?;
-    let texts = [(&world.lb01, 100), (&world.lb02, 90)].map(|(node, priority)| text(node, priority, &block("")));
+    let texts =
+        [(&world.lb01, 100), (&world.lb02, 90)].map(|(node, priority)| text(node, priority, &block("")));
     let pair = Pair::start_texts(world, &texts[0], &texts[1])?;
     let node = &pair.world.lb01;
     let start = Instant::now();

@@ -119,7 +119,7 @@ pub(crate) fn upgrade_to_a_broken_program_leaves_the_old_one() -> Result<()> {
     let (one, program) = of_own_program("start-timeout \"1s\"")?;
     let load = one.load()?;
     let (old, workers) = (one.master()?, one.workers()?);
-    let script = |line: &str| format!("#!/bin/sh\ncase $3 in -t|-T) exit 0;; esac\n{line}\n");
+    let script = |line: &str| format!("#!/bin/sh\ncase $1$3 in -V|-c-[tT]) exit 0;; esac\n{line}\n");
     let broken = [
         ("no program", "this is no program".to_owned()),
         ("dies", script("echo it is broken >&2; exit 7")),
@@ -160,7 +160,8 @@ pub(crate) fn logs_are_reopened_by_the_pid_file() -> Result<()> {
             one.node().path(&format!("log/old{turn}")),
         );
         std::fs::rename(&log, &old)?;
-        one.node().must(&["sh", "-c", "kill -USR1 $(cat /run/nginx.pid)"])?;
+        one.node()
+            .must(&["sh", "-c", "kill -USR1 $(cat /run/nginx.pid)"])?;
         wait_until("a new log", 2 * SECOND, || Ok(log.is_file()))?;
         one.must("reload")?;
         let text = std::fs::read_to_string(&log)?;

@@ -51,13 +51,18 @@ pub fn configure(node: &Node) -> Result<()> {
 /// Writes a configuration without back ends: a page of its own; `main` stands at the top, `server` in its server.
 pub fn plain(node: &Node, main: &str, server: &str) -> Result<()> {
     system(NGINX, "nginx-light")?;
-    node.write("etc/nginx.conf", plain_text(node, main, server)).map(drop)
+    node.write("etc/nginx.conf", plain_text(node, main, server))
+        .map(drop)
 }
 
 /// The same as text.
 pub fn plain_text(node: &Node, main: &str, server: &str) -> String {
     let log = node.path("log").join("nginx-error.log");
-    let pid = if main.contains("pid ") { "" } else { "pid /run/nginx.pid;\n" };
+    let pid = if main.contains("pid ") {
+        ""
+    } else {
+        "pid /run/nginx.pid;\n"
+    };
     format!(
         "user root;\nworker_processes 2;\n{pid}error_log {} notice;\n{main}\n\
          events {{ worker_connections 4096; }}\nhttp {{\n    access_log off;\n    server {{\n        {server}\n        \

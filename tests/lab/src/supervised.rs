@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::ensure;
 use crate::error::{Doing, Result};
 use crate::nginx;
 use crate::node::Node;
@@ -15,7 +16,6 @@ use crate::probe::{PERIOD, Probe};
 use crate::standfast::{self, Daemon};
 use crate::wait::wait_until;
 use crate::world::{BALANCERS, VIP, World};
-use crate::ensure;
 
 /// A start on a busy machine.
 const START: Duration = Duration::from_secs(10);

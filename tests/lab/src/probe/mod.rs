@@ -46,7 +46,17 @@ impl Probe {
 
     /// The same of a client with patience: what it misses was refused, cut off, or not answered for `PATIENCE`.
     pub fn patient(from: &Node, address: SocketAddrV4, period: Duration) -> Result<Self> {
-        Self::start(from, PATIENCE, move |records, ends| {
+        Self::patient_for(from, address, period, PATIENCE)
+    }
+
+    /// The same with another patience.
+    pub fn patient_for(
+        from: &Node,
+        address: SocketAddrV4,
+        period: Duration,
+        patience: Duration,
+    ) -> Result<Self> {
+        Self::start(from, patience, move |records, ends| {
             http::run(address, period, records, ends)
         })
     }
