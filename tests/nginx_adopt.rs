@@ -1,12 +1,13 @@
 //! nginx outlives us, was there before us, or its sockets are held by us: whoever comes and goes, clients see nothing.
 
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::time::{Duration, Instant};
 
 use standfast_lab::ensure;
 use standfast_lab::error::Result;
 use standfast_lab::nginx::{self, NGINX};
 use standfast_lab::node::Node;
+use standfast_lab::probe::{PERIOD, Probe};
 use standfast_lab::supervised::Supervised;
 use standfast_lab::wait::wait_until;
 use standfast_lab::world::{BALANCERS, World};
@@ -18,7 +19,7 @@ pub(crate) fn nginx_outlives_our_daemon_and_is_adopted() -> Result<()> {
     let mut one = Supervised::start("")?;
     let load = one.load_here()?;
     let (master, workers) = (one.master()?, one.workers()?);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     one.kill_daemon()?;
     load.wait_answer(SECOND)?;
     one.restart_daemon()?;
@@ -108,13 +109,9 @@ pub(crate) fn orphans_found_at_our_start_are_taken_over_from() -> Result<()> {
             .collect::<Vec<_>>(),
     );
     world.lb01.signal(old, "KILL")?;
-    let here = standfast_lab::probe::Probe::patient(
-        &world.client,
-        std::net::SocketAddrV4::new(BALANCERS[0], 80),
-        standfast_lab::probe::PERIOD,
-    )?;
+    let here = Probe::patient(&world.client, SocketAddrV4::new(BALANCERS[0], 80), PERIOD)?;
     here.wait_answer(2 * SECOND)?;
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let one = Supervised::launch(world, "")?;
     one.wait_up()?;
     one.wait_replaced(old, &workers)?;
@@ -129,7 +126,7 @@ pub(crate) fn held_listeners_refuse_nobody() -> Result<()> {
     let one = Supervised::start("listen \"0.0.0.0:80\"\nrestart budget=100")?;
     let load = one.load()?;
     for round in 0..6 {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let (old, workers) = (one.master()?, one.workers()?);
         if round % 2 == 0 {
             nginx::kill_all(one.node())?;
