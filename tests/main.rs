@@ -18,7 +18,12 @@ mod interop;
 mod malformed;
 mod matrix;
 mod nginx;
+mod nginx_adopt;
+mod nginx_death;
+mod nginx_reload;
+mod nginx_start;
 mod peers;
+mod process;
 mod servers;
 mod vmac;
 
@@ -27,8 +32,8 @@ use std::process::ExitCode;
 use standfast_lab::runner::{self, Test};
 
 macro_rules! tests {
-    ($($module:ident::$test:ident),* $(,)?) => {
-        &[$(Test::new(concat!(stringify!($module), "::", stringify!($test)), $module::$test)),*]
+    ($($module:ident::$test:ident $(within $seconds:literal)?),* $(,)?) => {
+        &[$(Test::new(concat!(stringify!($module), "::", stringify!($test)), $module::$test)$(.limit($seconds))?),*]
     };
 }
 
@@ -45,6 +50,43 @@ const TESTS: &[Test] = tests![
     nginx::hopeless_nginx_moves_the_vip_and_why_says_so,
     nginx::frozen_nginx_moves_the_vip,
     nginx::stop_takes_nginx_along,
+    nginx_death::killed_master_costs_no_request,
+    nginx_death::masters_killed_in_a_row_cost_no_request,
+    nginx_death::stopped_master_is_told_to_go_on,
+    nginx_death::master_kept_stopped_is_replaced,
+    nginx_death::stopped_workers_are_told_to_go_on,
+    nginx_death::workers_kept_stopped_are_replaced,
+    nginx_death::a_worker_kept_stopped_is_replaced_alone,
+    nginx_death::nginx_without_workers_is_never_up,
+    nginx_death::nginx_that_lost_its_workers_for_good_is_restarted,
+    nginx_death::dying_workers_move_the_vip_and_it_comes_back within 150,
+    nginx_death::workers_that_die_together_move_the_vip within 150,
+    nginx_death::two_stops_from_outside_are_believed,
+    nginx_reload::reloads_cost_no_request_and_name_the_new_workers,
+    nginx_reload::reload_refuses_a_bad_file,
+    nginx_reload::reload_that_cannot_be_applied_has_failed,
+    nginx_reload::upgrade_costs_no_request,
+    nginx_reload::upgrade_to_a_broken_program_leaves_the_old_one,
+    nginx_reload::logs_are_reopened_by_the_pid_file,
+    nginx_start::a_taken_port_names_its_owner,
+    nginx_start::a_taken_port_cannot_be_held,
+    nginx_start::a_missing_program_is_named,
+    nginx_start::a_listen_at_an_absent_vip_says_how_to_mend_it,
+    nginx_start::a_full_disk_is_named_and_passes,
+    nginx_start::an_innocent_process_is_never_signalled,
+    nginx_start::a_stop_names_its_rung,
+    nginx_start::nginx_has_no_socket_of_ours,
+    nginx_start::daemon_on_in_the_file_does_no_harm,
+    nginx_adopt::nginx_outlives_our_daemon_and_is_adopted,
+    nginx_adopt::nginx_of_somebody_else_is_adopted,
+    nginx_adopt::an_adopted_nginx_that_dies_or_hangs_is_restarted,
+    nginx_adopt::orphans_found_at_our_start_are_taken_over_from,
+    nginx_adopt::held_listeners_refuse_nobody,
+    nginx_adopt::held_listeners_are_closed_when_it_is_given_up,
+    process::a_program_with_a_page_is_kept_alive,
+    process::it_is_stopped_and_reloaded_by_its_signals,
+    process::it_is_reloaded_by_its_command,
+    process::it_is_ready_when_its_check_says_so,
     checks::maintenance_file_moves_the_vip_and_a_second_one_moves_it_back,
     checks::hostile_plugins_fail_with_their_class_and_move_nothing,
     checks::killed_worker_is_back_and_moves_nothing,

@@ -7,22 +7,21 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal as Number;
 use nix::unistd::Pid;
-use standfast_core::config::service::{Reload, ReloadSignal, ServiceConfig, ServiceKind, StopSignal};
+use standfast_core::config::service::{Reload, ServiceConfig, ServiceKind};
 use standfast_core::event::Event;
 use standfast_core::ids::ServiceName;
 use standfast_core::service::action::{Exit, How, Signal, Started};
-use standfast_core::service::failure::telling_line;
 use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, spawn_local};
-use tokio::time::timeout;
 
-use crate::orphans::{signal_group, sweep_group};
-use crate::process::{Handle, Process, open_pidfd};
+use crate::orphans::sweep_group;
+use crate::process::{Process, open_pidfd};
+use crate::service::command::{run, test_nginx};
 use crate::service::ending;
-use crate::service::error_log::Mark;
+use crate::service::life::{Life, reload_signal, stop_signal};
 use crate::service::listeners::conflict;
 use crate::service::looking::{self, Subject};
-use crate::service::obtain::{self, Known, Obtained, Refusal, arguments, number, program};
+use crate::service::obtain::{self, Known, Obtained, Refusal, number};
 use crate::service::pid_file;
 use crate::service::proc_table::{Stat, stat};
 use crate::service::{adopt, error_log};
@@ -31,8 +30,6 @@ use crate::service::{adopt, error_log};
 const SWEEP: Duration = Duration::from_millis(200);
 /// What serves without a main process gets this long when it is to end.
 const GRACE: Duration = Duration::from_secs(5);
-/// A configuration test may take this long.
-const TEST_LIMIT: Duration = Duration::from_secs(10);
 /// A reload command may take this long.
 const RELOAD_LIMIT: Duration = Duration::from_secs(9);
 
@@ -42,22 +39,6 @@ pub(crate) struct Supervisor {
     events: mpsc::Sender<Event>,
     lives: Rc<RefCell<BTreeMap<(ServiceName, u32), Life>>>,
     known: Rc<RefCell<BTreeMap<ServiceName, Known>>>,
-}
-
-/// A process of a service.
-#[derive(Debug)]
-struct Life {
-    handle: Handle,
-    config: ServiceConfig,
-    main: Stat,
-    /// It is no child of ours: its group may hold others.
-    adopted: bool,
-    /// It is to end with all that belongs to it.
-    ending: bool,
-    /// Where its error log stood at the last reload.
-    mark: Option<Mark>,
-    /// Workers whose end is told.
-    watched: BTreeSet<u32>,
 }
 
 impl Supervisor {
@@ -148,6 +129,7 @@ impl Supervisor {
                 .and_then(|()| main(Number::SIGTERM)),
             Signal::Kill => life.signal_all(Number::SIGKILL),
             Signal::KillMain => main(Number::SIGKILL),
+            Signal::KillStopped => life.kill_stopped(),
             Signal::Continue => life.signal_all(Number::SIGCONT),
         };
         if let Err(error) = result {
@@ -255,7 +237,11 @@ impl Supervisor {
         let (how, orphans) = (obtained.how, std::mem::take(&mut obtained.orphans));
         let ready = async {
             if config.ready_check.is_none() {
-                looking::ready(&config, main).await;
+                let early = |look| {
+                    let service = service.clone();
+                    self.tell(Event::ServiceSeen { service, pid, look });
+                };
+                looking::ready(&config, main, early).await;
                 let service = service.clone();
                 self.tell(Event::ServiceReady { service, pid });
             }
@@ -387,68 +373,4 @@ impl Supervisor {
             tracing::error!("the event queue is full: an event of a service is lost");
         }
     }
-}
-
-impl Life {
-    /// Signals all that belongs to it.
-    fn signal_all(&self, number: Number) -> std::io::Result<()> {
-        if self.adopted {
-            let children = crate::service::proc_table::children(self.main.pid);
-            self.handle.signal(number)?;
-            for child in ending::handles(&children) {
-                child.signal(number)?;
-            }
-            Ok(())
-        } else {
-            signal_group(self.main.pid, number)
-        }
-    }
-}
-
-fn stop_signal(config: &ServiceConfig) -> Number {
-    match (config.stop_signal, config.kind) {
-        (Some(StopSignal::Quit), _) | (None, ServiceKind::Nginx) => Number::SIGQUIT,
-        (Some(StopSignal::Term), _) | (None, ServiceKind::Process) => Number::SIGTERM,
-        (Some(StopSignal::Int), _) => Number::SIGINT,
-        (Some(StopSignal::Usr1), _) => Number::SIGUSR1,
-    }
-}
-
-fn reload_signal(config: &ServiceConfig) -> Number {
-    match config.reload {
-        Reload::Signal(ReloadSignal::Usr1) => Number::SIGUSR1,
-        Reload::Signal(ReloadSignal::Usr2) => Number::SIGUSR2,
-        Reload::Signal(ReloadSignal::Hup) | Reload::Command(_) => Number::SIGHUP,
-    }
-}
-
-async fn test_nginx(config: &ServiceConfig) -> Result<(), String> {
-    // The very arguments that it is started with.
-    let program = program(config).map_err(|(_, why)| why)?.to_owned();
-    let words = [&[program], arguments(config), &["-t".to_owned(), "-q".to_owned()]].concat();
-    match run(&words, TEST_LIMIT).await {
-        Ok(said) => {
-            if !said.is_empty() {
-                tracing::debug!(service = %config.name, "{said}");
-            }
-            Ok(())
-        }
-        Err(why) => Err(why),
-    }
-}
-
-/// Runs a program to its end; nothing of it outlives that. What it said, or why it failed.
-async fn run(words: &[String], limit: Duration) -> Result<String, String> {
-    let (program, arguments) = words.split_first().ok_or("no command")?;
-    let mut process = Process::spawn(program, arguments).map_err(|error| format!("{program}: {error}"))?;
-    let end = timeout(limit, process.wait()).await;
-    let said = process.tail();
-    let verdict = match end {
-        Ok(Ok(exit)) if exit.success() => Ok(said),
-        Ok(Ok(_)) => Err(telling_line(&said).unwrap_or_else(|| format!("{program} failed without a word"))),
-        Ok(Err(error)) => Err(format!("{program} cannot be waited for: {error}")),
-        Err(_) => Err(format!("{program} has not ended within {} s", limit.as_secs())),
-    };
-    let _ = sweep_group(process.pid(), SWEEP).await;
-    verdict
 }

@@ -61,6 +61,72 @@ fn workers_without_a_master_serve_on_while_the_configuration_is_refused() {
     assert!(bench.answers[&1].is_ok() && bench.machine.is_stopped());
 }
 
+/// M6: it is not waited for until the start limit, and the budget counts it.
+#[test]
+fn a_start_without_workers_has_failed_at_once() {
+    let mut bench = Bench::new();
+    bench.play(&[Move::Deadline, Move::Started(How::Spawned)]);
+    bench.apply(Move::Sees(Seen::NoAnswer));
+    assert_eq!((bench.machine.word(), bench.signals.len()), ("starting", 0));
+    bench.apply(Move::Sees(Seen::NoWorkers));
+    assert_eq!(bench.signals, [Signal::Terminate]);
+    bench.apply(KILLED);
+    assert_eq!(bench.machine.word(), "waiting");
+    assert!(last(&bench).contains("it has no worker"), "{}", last(&bench));
+}
+
+/// N14, M6: nor does an upgrade to such a program end the old one.
+#[test]
+fn a_successor_without_workers_is_sent_away() {
+    let mut bench = Bench::up();
+    bench.play(&[
+        Move::Operate(ServiceAction::Upgrade),
+        Move::Tested(true),
+        Move::Started(How::Spawned),
+    ]);
+    bench.sees_successor(Seen::NoWorkers);
+    assert_eq!((bench.machine.word(), bench.machine.pid()), ("up", Some(11)));
+    assert_eq!(bench.signals, [Signal::Kill]);
+    let answer = bench.answers[&1].clone().expect_err("it failed");
+    assert!(
+        answer.contains("no worker") && answer.contains("serves on"),
+        "{answer}"
+    );
+}
+
+/// N3: a start that takes too long says what was asked, and what came.
+#[test]
+fn a_start_that_is_late_says_what_its_probe_saw() {
+    let mut bench = Bench::new();
+    bench.play(&[
+        Move::Deadline,
+        Move::Started(How::Spawned),
+        Move::Sees(Seen::NoAnswer),
+        Move::Deadline,
+        KILLED,
+    ]);
+    let said = last(&bench);
+    assert!(
+        said.contains("not ready within 10 s: connected, no answer within 1 s"),
+        "{said}"
+    );
+}
+
+/// N7: one worker of two stays stopped; the other one may answer every probe.
+#[test]
+fn a_worker_that_stays_stopped_is_ended_alone() {
+    let mut bench = Bench::up();
+    bench.apply(Move::Sees(Seen::Fine));
+    bench.apply(Move::Sees(Seen::WorkerStopped));
+    assert_eq!(bench.signals, [Signal::Continue]);
+    bench.play(&[Move::Time(4_999), Move::Sees(Seen::WorkerStopped)]);
+    assert_eq!(bench.signals.len(), 1);
+    bench.play(&[Move::Time(1), Move::Sees(Seen::WorkerStopped)]);
+    assert_eq!(bench.signals, [Signal::Continue, Signal::KillStopped]);
+    assert!(last(&bench).contains("worker 501 is stopped"), "{}", last(&bench));
+    assert_eq!(bench.machine.word(), "up");
+}
+
 /// N6, M4.
 #[test]
 fn a_stopped_master_is_told_to_go_on_once_and_replaced_after_five_seconds() {

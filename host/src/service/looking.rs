@@ -8,10 +8,10 @@ use standfast_core::config::probe::Probe;
 use standfast_core::config::service::{ServiceConfig, ServiceKind};
 use standfast_core::service::look::{Life, Look, Worker};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::answer::{Question, Silence, ask};
-use super::census::{self, Census};
+use super::census::{self, Census, Role};
 use super::error_log::{Mark, grave_since, last_lines};
 use super::listeners::{Address, held_by};
 use super::obtain::number;
@@ -19,6 +19,10 @@ use super::proc_table::{self, Stat, State};
 
 /// How often a starting service is looked at.
 const LOOK: Duration = Duration::from_millis(5);
+/// nginx makes its workers in milliseconds, or never.
+const EMPTY: Duration = Duration::from_millis(300);
+/// How often a service that does not become ready is shown.
+const SHOWN: Duration = Duration::from_millis(500);
 /// A plain program that still runs after this has started.
 const SETTLED: Duration = Duration::from_millis(100);
 /// Lines of its error log that are shown.
@@ -81,8 +85,9 @@ pub(crate) async fn look(subject: &Subject, probe: bool) -> Option<Look> {
     })
 }
 
-/// Waits until it does its work: it has a worker, and answers where it is asked.
-pub(crate) async fn ready(config: &ServiceConfig, main: Stat) {
+/// Waits until it does its work: it has a worker, and answers where it is asked. What is seen meanwhile goes to `early`
+/// now and then; without workers it is shown only if it had time to make some.
+pub(crate) async fn ready(config: &ServiceConfig, main: Stat, early: impl Fn(Look)) {
     if config.kind == ServiceKind::Process && config.probe.is_none() {
         return sleep(SETTLED).await;
     }
@@ -91,16 +96,34 @@ pub(crate) async fn ready(config: &ServiceConfig, main: Stat) {
         main,
         mark: None,
     };
+    let nginx = config.kind == ServiceKind::Nginx;
+    let (mut shown, mut empty) = (Instant::now(), None);
     loop {
         if let Some(seen) = look(&subject, config.probe.is_some()).await {
             let serves = seen.workers.iter().any(|worker| !worker.leaving);
             let answers = !matches!(seen.answer, Some(Err(_)));
-            if answers && (serves || config.kind == ServiceKind::Process) {
+            if answers && (serves || !nginx) {
                 return;
+            }
+            // Before it is called a master it reads its configuration, which may take long.
+            if nginx && !serves && is_master(main).await {
+                empty.get_or_insert_with(Instant::now);
+            } else {
+                empty = None;
+            }
+            let hopeless = empty.is_some_and(|since| since.elapsed() >= EMPTY);
+            if hopeless || (serves || !nginx) && shown.elapsed() >= SHOWN {
+                (shown, empty) = (Instant::now(), None);
+                early(seen);
             }
         }
         sleep(LOOK).await;
     }
+}
+
+async fn is_master(main: Stat) -> bool {
+    let role = spawn_blocking(move || Role::of(main.pid)).await;
+    role.is_ok_and(|role| role == Role::Master)
 }
 
 /// States of its processes and the end of its error log.

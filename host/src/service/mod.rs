@@ -3,10 +3,12 @@
 pub(crate) mod adopt;
 pub(crate) mod answer;
 pub(crate) mod census;
+pub(crate) mod command;
 pub(crate) mod ending;
 pub(crate) mod error_log;
 pub(crate) mod held;
 pub(crate) mod inherit;
+pub(crate) mod life;
 pub(crate) mod listeners;
 pub(crate) mod looking;
 pub(crate) mod nginx_files;

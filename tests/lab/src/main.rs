@@ -15,9 +15,9 @@ Usage: cargo lab <demo|test|bench|languages|sim|bugs|fuzz> [options]
   demo [--auto]    show every fault of the story and what it costs a client
                    --auto: without stops; ends with a table and exit code 0 or 1
   test [FILTER]    run every test and print one line with the sums; with FILTER only the tests whose names contain it
-  bench [--quick] [failover|load|crowd|checks|scripts|plugins]
+  bench [--quick] [failover|load|crowd|checks|scripts|plugins|services]
                    measure, beside keepalived: what faults cost, adverts under load, a thousand routers; and the cost of
-                   a check (--quick: 10 minutes, else 45)
+                   a check, faults of nginx under each keeper (--quick: 15 minutes, else 60)
   languages [NAME] install the compilers of other languages below the target folder and build examples/plugins/ with them
   sim [--seeds N]  run so many schedules of the simulator; --start N: from this seed, --seed N: this one as a story
   bugs [FILTER]    put every defect of the bug bank back into a copy of the core: the named test must fail

@@ -48,6 +48,47 @@ pub fn configure(node: &Node) -> Result<()> {
     node.write("etc/nginx.conf", rendered).map(drop)
 }
 
+/// Writes a configuration without back ends: a page of its own; `main` stands at the top, `server` in its server.
+pub fn plain(node: &Node, main: &str, server: &str) -> Result<()> {
+    system(NGINX, "nginx-light")?;
+    node.write("etc/nginx.conf", plain_text(node, main, server))
+        .map(drop)
+}
+
+/// The same as text.
+pub fn plain_text(node: &Node, main: &str, server: &str) -> String {
+    let log = node.path("log").join("nginx-error.log");
+    let pid = if main.contains("pid ") {
+        ""
+    } else {
+        "pid /run/nginx.pid;\n"
+    };
+    format!(
+        "user root;\nworker_processes 2;\n{pid}error_log {} notice;\n{main}\n\
+         events {{ worker_connections 4096; }}\nhttp {{\n    access_log off;\n    server {{\n        {server}\n        \
+         add_header X-Served-By $hostname always;\n        location / {{ return 200 \"ok\\n\"; }}\n    }}\n}}\n",
+        log.display()
+    )
+}
+
+/// What its pid file says.
+pub fn pid_file(node: &Node) -> Result<String> {
+    Ok(node.run(&["cat", "/run/nginx.pid"])?.out.trim().to_owned())
+}
+
+/// The number of the only master that runs.
+pub fn only_master(node: &Node) -> Result<i32> {
+    let masters: Vec<i32> = all(node)?
+        .iter()
+        .filter(|process| is(process, "master"))
+        .map(|process| process.pid)
+        .collect();
+    match masters[..] {
+        [master] => Ok(master),
+        _ => Err(Error::new(format!("not one nginx master: {masters:?}"))),
+    }
+}
+
 /// Starts nginx as the distribution would, without standfast.
 pub fn start(node: &Node) -> Result<Program> {
     configure(node)?;
@@ -96,6 +137,15 @@ pub fn kill_all(node: &Node) -> Result<()> {
     Ok(())
 }
 
+/// SIGKILL for its workers; the master makes others.
+pub fn kill_workers(node: &Node) -> Result<()> {
+    for worker in workers(node)? {
+        // It may be gone already.
+        let _ = node.signal(worker.pid, "KILL");
+    }
+    Ok(())
+}
+
 /// SIGSTOP for master and workers.
 pub fn freeze(node: &Node) -> Result<()> {
     for process in all(node)? {
@@ -112,7 +162,8 @@ pub fn thaw(node: &Node) -> Result<()> {
     Ok(())
 }
 
-fn all(node: &Node) -> Result<Vec<Process>> {
+/// Every process of it.
+pub fn all(node: &Node) -> Result<Vec<Process>> {
     Ok(node
         .processes()?
         .into_iter()

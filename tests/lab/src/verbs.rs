@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::error::{Doing, Result};
-use crate::{init, say};
+use crate::{init, say, web};
 
 /// Answers a hidden verb; `None`: it was none, go on with your own command line.
 pub fn internal() -> Option<ExitCode> {
@@ -15,6 +15,13 @@ pub fn internal() -> Option<ExitCode> {
         ["__node", name, dir] => Some(ExitCode::from(init::verb(false, name, dir))),
         ["__init", name, dir] => Some(ExitCode::from(init::verb(true, name, dir))),
         ["__talk", socket] => Some(ExitCode::from(talk(socket).map_or_else(
+            |error| {
+                say::complain(&error.to_string());
+                1
+            },
+            |()| 0,
+        ))),
+        [web::VERB, address, page] => Some(ExitCode::from(web::serve(address, page).map_or_else(
             |error| {
                 say::complain(&error.to_string());
                 1

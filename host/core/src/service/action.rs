@@ -11,6 +11,8 @@ pub enum Signal {
     Kill,
     /// KILL, to the main process alone: its workers serve on.
     KillMain,
+    /// KILL, to those of its workers that are stopped.
+    KillStopped,
     /// CONT, to all of it.
     Continue,
     /// Read the configuration again (HUP, or what `reload-signal` says).

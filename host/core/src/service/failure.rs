@@ -65,6 +65,8 @@ pub fn telling_line(stderr: &str) -> Option<String> {
         .or_else(|| lines().next_back())?;
     let mend = if line.contains("\"daemon\" directive is duplicate") {
         " (remove it: standfast gives nginx `daemon off;` itself)"
+    } else if line.contains("Cannot assign requested address") {
+        " (a virtual address that is not on this node: `listen` on all addresses, or set net.ipv4.ip_nonlocal_bind=1)"
     } else {
         ""
     };

@@ -8,6 +8,7 @@ use crate::service::action::{Action, Exit, How, Signal, Started};
 use crate::service::failure::{Class, classify_nginx, telling_line};
 use crate::service::machine::{After, Machine, State, Then, being_tested, broken, ended, listed, waiting};
 use crate::service::restart::Decision;
+use crate::service::watch::Watch;
 use crate::time::Instant;
 
 /// Another process holds the address: so long until the next try (N10).
@@ -27,7 +28,12 @@ impl Machine {
                 out.push(Action::Start(None));
             }
             State::Starting { pid, limit, .. } if limit <= now => {
-                self.cause = format!("not ready within {} s", self.config.start_timeout.as_secs_f32());
+                let silence = match self.watch.answer() {
+                    Some(Err(why)) => format!(": {why}"),
+                    Some(Ok(_)) | None => String::new(),
+                };
+                let seconds = self.config.start_timeout.as_secs_f32();
+                self.cause = format!("not ready within {seconds} s{silence}");
                 self.down_since.get_or_insert(now);
                 self.stop_process(pid, Signal::Terminate, Then::Fail, now, out);
             }
@@ -76,6 +82,7 @@ impl Machine {
                     // What was left of the last life was swept before.
                     self.orphans.clear();
                 }
+                self.watch = Watch::default();
                 let limit = now + self.config.start_timeout;
                 let how = started.how;
                 self.go(State::Starting { pid, limit, how }, now);

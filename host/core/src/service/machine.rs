@@ -184,7 +184,7 @@ impl Machine {
             Signal::Quit => (Signal::Terminate, self.config.stop_timeout),
             Signal::Terminate if then == Then::Fail => (Signal::Kill, HUNG_PATIENCE),
             Signal::Terminate => (Signal::Kill, TERM_PATIENCE),
-            Signal::Kill | Signal::KillMain | Signal::Continue | Signal::Reload => {
+            Signal::Kill | Signal::KillMain | Signal::KillStopped | Signal::Continue | Signal::Reload => {
                 (Signal::Kill, KILL_PATIENCE)
             }
         };
@@ -198,7 +198,7 @@ impl Machine {
         let rung = match self.rung {
             Signal::Terminate => ", after TERM",
             Signal::Kill | Signal::KillMain => ", after KILL",
-            Signal::Quit | Signal::Continue | Signal::Reload => "",
+            Signal::Quit | Signal::KillStopped | Signal::Continue | Signal::Reload => "",
         };
         let cause = format!("stopped: {how}{rung}");
         if self.orphans.is_empty() {

@@ -82,7 +82,7 @@ impl Machine {
     /// The hands have looked at it.
     pub fn on_look(&mut self, pid: u32, look: &Look, now: Instant, out: &mut Vec<Action>) {
         if self.state != (State::Up { pid }) {
-            return;
+            return self.on_early_look(pid, look, now, out);
         }
         let stage = self.errand.as_ref().map(|errand| errand.stage.clone());
         let replaced = matches!(stage, Some(Stage::Proving { .. }));

@@ -1,10 +1,11 @@
 //! What the looks at a service that is up come to: fine, stopped, hung, without workers, losing its workers (N6-N8, N15).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::config::service::{ServiceConfig, ServiceKind};
 use crate::service::look::{Life, Look};
+use crate::service::machine::listed;
 use crate::time::Instant;
 
 /// Between two looks while something is in doubt.
@@ -17,7 +18,7 @@ const EMPTY: Duration = Duration::from_millis(100);
 const NUDGED: Duration = Duration::from_millis(50);
 /// A look that has not come back so long after its probe's time is asked for again.
 const LOST: Duration = Duration::from_secs(5);
-/// A main process that is stopped for so long is not waited for any more (N6).
+/// A process that is stopped for so long is not waited for any more (N6).
 const STOPPED: Duration = Duration::from_secs(5);
 /// Failures in a row where there is no probe to say how many.
 const FALL: u32 = 3;
@@ -37,6 +38,8 @@ pub(super) enum Finding {
     Stopped(String),
     /// It does not serve: end it and start it again.
     Hung(String),
+    /// Some of its workers stay stopped though told to go on: end those alone.
+    Deaf(String),
     /// Its workers serve, its main process is lost: end that one alone.
     Headless(String),
 }
@@ -54,6 +57,8 @@ pub(super) struct Watch {
     empty: bool,
     /// Since when its main process is stopped.
     stopped: Option<Instant>,
+    /// Since when which worker is stopped.
+    still: BTreeMap<u32, Instant>,
     /// It was told to go on, and nothing was well since.
     continued: bool,
     /// Workers that take connections.
@@ -118,6 +123,11 @@ impl Watch {
         self.answer.as_ref()
     }
 
+    /// Takes a look at one that is not ready yet.
+    pub(super) fn note(&mut self, look: &Look) {
+        self.answer.clone_from(&look.answer);
+    }
+
     /// Why another node should serve, if it should (N8).
     pub(super) fn weak(&self, now: Instant) -> Option<String> {
         let (most, within) = WEAK;
@@ -162,8 +172,12 @@ impl Watch {
             .workers
             .iter()
             .filter(|worker| worker.life == Life::Stopped && !worker.leaving)
-            .map(|worker| worker.pid.to_string())
+            .map(|worker| worker.pid)
             .collect();
+        self.still.retain(|pid, _| stopped.contains(pid));
+        for pid in &stopped {
+            self.still.entry(*pid).or_insert(now);
+        }
         let all_stopped = !stopped.is_empty() && stopped.len() == self.workers.len();
         self.answer.clone_from(&look.answer);
         let failure = match &look.answer {
@@ -195,13 +209,26 @@ impl Watch {
         {
             return Finding::Hung(format!("it does not answer: {why}"));
         }
+        let deaf = self
+            .still
+            .iter()
+            .filter(|(_, since)| now.since(**since) >= STOPPED);
+        let deaf: Vec<_> = deaf.map(|(pid, _)| *pid).collect();
+        if !deaf.is_empty() {
+            self.still.clear();
+            let line = format!(
+                "worker {} is stopped, and does not go on when told: it is ended",
+                listed(&deaf)
+            );
+            return Finding::Deaf(line);
+        }
         let what = match (look.master, stopped.as_slice()) {
             (Life::Stopped, _) => "its main process".to_owned(),
             (_, []) => {
                 self.continued &= self.fails > 0;
                 return Finding::Fine;
             }
-            (_, workers) => format!("worker {}", workers.join(", ")),
+            (_, workers) => format!("worker {}", listed(workers)),
         };
         if std::mem::replace(&mut self.continued, true) {
             return Finding::Fine;

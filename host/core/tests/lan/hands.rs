@@ -302,7 +302,7 @@ impl Hands {
                 }
                 Vec::new()
             }
-            Signal::Continue => Vec::new(),
+            Signal::Continue | Signal::KillStopped => Vec::new(),
             Signal::Quit => self
                 .script
                 .quits_after

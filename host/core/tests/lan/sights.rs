@@ -11,6 +11,8 @@ pub(crate) enum Seen {
     NoAnswer,
     MainStopped,
     WorkersStopped,
+    /// One of the two, so that the other one answers.
+    WorkerStopped,
     Grave,
 }
 
@@ -50,6 +52,13 @@ pub(crate) fn sight(seen: Seen) -> Look {
                 worker.life = Life::Stopped;
             }
             stopped.answer = Some(Err("connected, no answer within 1 s".into()));
+            stopped
+        }
+        Seen::WorkerStopped => {
+            let mut stopped = fine;
+            for worker in stopped.workers.iter_mut().take(1) {
+                worker.life = Life::Stopped;
+            }
             stopped
         }
         Seen::Grave => Look {

@@ -256,6 +256,14 @@ impl Bench {
         self.invariants();
     }
 
+    /// A look at the successor that is being started.
+    pub(crate) fn sees_successor(&mut self, seen: Seen) {
+        if let Some(pid) = self.successor {
+            self.act(|machine, now, out| machine.on_look(pid, &sight(seen), now, out));
+        }
+        self.invariants();
+    }
+
     fn ready(&mut self) {
         let upgraded = self.successor.filter(|_| self.machine.word() == "upgrading");
         let pid = upgraded.or(self.alive).unwrap_or(self.pid);

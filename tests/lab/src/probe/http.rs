@@ -12,12 +12,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::DEADLINE;
 use super::record::Records;
 use crate::error::Result;
 
 /// Connections in flight; a question beyond counts as missed without being sent.
-const MOST: usize = 256;
+const MOST: usize = 2048;
+/// Events taken at once.
+const EVENTS: usize = 256;
 /// A longer answer is not ours.
 const ANSWER_MOST: usize = 4096;
 
@@ -57,7 +58,7 @@ pub(super) fn run(
         target: address.into(),
         request: format!("GET / HTTP/1.0\r\nHost: {}\r\n\r\n", address.ip()).into_bytes(),
     };
-    let mut events = [EpollEvent::empty(); MOST];
+    let mut events = [EpollEvent::empty(); EVENTS];
     let mut due = Instant::now();
     while !ends.load(Ordering::Relaxed) {
         let now = Instant::now();
@@ -83,18 +84,24 @@ pub(super) fn run(
 impl Probe<'_> {
     fn ask(&mut self, now: Instant) {
         let number = self.records.asked(now);
-        let Some(slot) = self.free.pop() else { return };
-        if let Ok(socket) = self.connect(slot) {
-            self.flights[slot] = Some(Flight {
-                socket,
-                number,
-                asked: now,
-                sent: false,
-                answer: Vec::new(),
-            });
-            self.ages.push_back((slot, number));
-        } else {
-            self.free.push(slot);
+        let Some(slot) = self.free.pop() else {
+            return self.records.lost(number, "not asked: too many wait");
+        };
+        match self.connect(slot) {
+            Ok(socket) => {
+                self.flights[slot] = Some(Flight {
+                    socket,
+                    number,
+                    asked: now,
+                    sent: false,
+                    answer: Vec::new(),
+                });
+                self.ages.push_back((slot, number));
+            }
+            Err(error) => {
+                self.free.push(slot);
+                self.records.lost(number, word(&error));
+            }
         }
     }
 
@@ -121,50 +128,68 @@ impl Probe<'_> {
             return;
         };
         if !flight.sent {
-            if flight.socket.write(&self.request).is_err() {
-                return self.finish(slot, false);
+            if let Err(error) = flight.socket.write(&self.request) {
+                return self.finish(slot, Err(word(&error)));
             }
             flight.sent = true;
             let wanted = &mut EpollEvent::new(EpollFlags::EPOLLIN, slot as u64);
             if self.epoll.modify(&flight.socket, wanted).is_err() {
-                return self.finish(slot, false);
+                return self.finish(slot, Err("not watched"));
             }
         }
         let mut buffer = [0; 2048];
         loop {
             match flight.socket.read(&mut buffer) {
-                Ok(0) => return self.finish(slot, true),
+                Ok(0) => return self.finish(slot, Ok(())),
                 Ok(length) if flight.answer.len() + length <= ANSWER_MOST => {
                     flight.answer.extend_from_slice(&buffer[..length]);
                 }
-                Ok(_) => return self.finish(slot, false),
+                Ok(_) => return self.finish(slot, Err("too long")),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                Err(_) => return self.finish(slot, false),
+                Err(error) => return self.finish(slot, Err(word(&error))),
             }
         }
     }
 
     /// A connection is over; it counts when the answer is whole and good.
-    fn finish(&mut self, slot: usize, whole: bool) {
+    fn finish(&mut self, slot: usize, end: std::result::Result<(), &'static str>) {
         let Some(flight) = self.flights[slot].take() else {
             return;
         };
         self.free.push(slot);
-        if whole && flight.answer.starts_with(b"HTTP/1.1 200") {
-            self.records
-                .answered(flight.number, Instant::now(), &served_by(&flight.answer));
-        }
+        let why = match end {
+            Ok(()) if flight.answer.starts_with(b"HTTP/1.1 200") => {
+                let by = served_by(&flight.answer);
+                return self.records.answered(flight.number, Instant::now(), &by);
+            }
+            Ok(()) if flight.answer.is_empty() => "closed without an answer",
+            Ok(()) => "another status",
+            Err(why) => why,
+        };
+        self.records.lost(flight.number, why);
     }
 
     fn drop_old(&mut self, now: Instant) {
         while let Some((slot, number)) = self.ages.front().copied() {
             match &self.flights[slot] {
-                Some(flight) if flight.number == number && now - flight.asked <= DEADLINE => return,
-                Some(flight) if flight.number == number => self.finish(slot, false),
+                Some(flight) if flight.number == number && now - flight.asked <= self.records.deadline() => {
+                    return;
+                }
+                Some(flight) if flight.number == number => self.finish(slot, Err("no answer in time")),
                 Some(_) | None => {}
             }
             self.ages.pop_front();
         }
+    }
+}
+
+/// What became of a connection.
+fn word(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "refused",
+        std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => "reset",
+        std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => "unreachable",
+        _ => "another error",
     }
 }
 

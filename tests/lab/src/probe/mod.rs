@@ -16,6 +16,8 @@ use record::{Records, Report};
 
 /// An answer that comes later than this counts as missed.
 pub const DEADLINE: Duration = Duration::from_millis(100);
+/// How long a client with patience waits.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Time between two questions.
 pub const PERIOD: Duration = Duration::from_millis(1);
 
@@ -29,7 +31,7 @@ pub struct Probe {
 impl Probe {
     /// ICMP echo requests to `address`, one every `period`.
     pub fn icmp(from: &Node, address: Ipv4Addr, period: Duration) -> Result<Self> {
-        Self::start(from, move |records, ends| {
+        Self::start(from, DEADLINE, move |records, ends| {
             icmp::run(address, period, records, ends)
         })
     }
@@ -37,17 +39,35 @@ impl Probe {
     /// HTTP requests to port 80 of `address`, each on a fresh connection, one every `period`.
     pub fn http(from: &Node, address: Ipv4Addr, period: Duration) -> Result<Self> {
         let address = SocketAddrV4::new(address, 80);
-        Self::start(from, move |records, ends| {
+        Self::start(from, DEADLINE, move |records, ends| {
+            http::run(address, period, records, ends)
+        })
+    }
+
+    /// The same of a client with patience: what it misses was refused, cut off, or not answered for `PATIENCE`.
+    pub fn patient(from: &Node, address: SocketAddrV4, period: Duration) -> Result<Self> {
+        Self::patient_for(from, address, period, PATIENCE)
+    }
+
+    /// The same with another patience.
+    pub fn patient_for(
+        from: &Node,
+        address: SocketAddrV4,
+        period: Duration,
+        patience: Duration,
+    ) -> Result<Self> {
+        Self::start(from, patience, move |records, ends| {
             http::run(address, period, records, ends)
         })
     }
 
     fn start(
         from: &Node,
+        deadline: Duration,
         run: impl FnOnce(&Records, &AtomicBool) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
         let probe = Self {
-            records: Arc::default(),
+            records: Arc::new(Records::new(deadline)),
             ends: Arc::default(),
         };
         let (records, ends) = (Arc::clone(&probe.records), Arc::clone(&probe.ends));
@@ -59,10 +79,10 @@ impl Probe {
         Ok(probe)
     }
 
-    /// What was seen of the questions asked between two moments. Those younger than the deadline at `end` wait for it.
+    /// What was seen of the questions asked between two moments. Those still open wait for their answer, or its time.
     pub fn between(&self, start: Instant, end: Instant) -> Result<Report> {
-        let ripe = end + DEADLINE + Duration::from_millis(5);
-        std::thread::sleep(ripe.saturating_duration_since(Instant::now()));
+        let limit = self.records.deadline() + 2 * DEADLINE;
+        crate::wait::wait_until("the last answers", limit, || Ok(!self.records.open_before(end)))?;
         self.records.report(start, end)
     }
 

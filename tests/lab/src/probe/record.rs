@@ -12,6 +12,8 @@ struct Record {
     asked: Instant,
     /// When a good answer came in time, and from whom (index into `names`).
     answered: Option<(Instant, u16)>,
+    /// Why none will come any more.
+    lost: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -22,8 +24,12 @@ struct Inner {
 }
 
 /// All questions of a probe.
-#[derive(Debug, Default)]
-pub(crate) struct Records(Mutex<Inner>);
+#[derive(Debug)]
+pub(crate) struct Records {
+    inner: Mutex<Inner>,
+    /// An answer that comes later than this counts as missed.
+    deadline: Duration,
+}
 
 /// What a client saw in a stretch of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +46,8 @@ pub struct Report {
     pub stall: Duration,
     /// Good answers by node; ICMP answers carry no name.
     pub by_node: BTreeMap<String, usize>,
+    /// What happened instead of an answer, and how often; questions that were merely late are not in it.
+    pub losses: BTreeMap<&'static str, usize>,
 }
 
 impl Report {
@@ -55,8 +63,19 @@ impl Report {
 }
 
 impl Records {
+    pub(crate) fn new(deadline: Duration) -> Self {
+        Self {
+            inner: Mutex::default(),
+            deadline,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A question was asked; returns its number.
@@ -65,6 +84,7 @@ impl Records {
         records.push(Record {
             asked: at,
             answered: None,
+            lost: None,
         });
         records.len() - 1
     }
@@ -82,9 +102,28 @@ impl Records {
         let Some(record) = inner.records.get_mut(number) else {
             return;
         };
-        if record.answered.is_none() && at - record.asked <= super::DEADLINE {
+        if record.answered.is_none() && at - record.asked <= self.deadline {
             record.answered = Some((at, u16::try_from(name).unwrap_or(u16::MAX)));
         }
+    }
+
+    /// No answer will come to question `number`.
+    pub(crate) fn lost(&self, number: usize, why: &'static str) {
+        if let Some(record) = self.lock().records.get_mut(number) {
+            record.lost = Some(why);
+        }
+    }
+
+    /// Whether a question asked before `end` may still be answered.
+    pub(crate) fn open_before(&self, end: Instant) -> bool {
+        let inner = self.lock();
+        let before = inner.records.partition_point(|record| record.asked < end);
+        let oldest = Instant::now().checked_sub(self.deadline);
+        let young = inner
+            .records
+            .partition_point(|record| oldest.is_some_and(|oldest| record.asked < oldest));
+        let open = |record: &Record| record.answered.is_none() && record.lost.is_none();
+        inner.records[young.min(before)..before].iter().any(open)
     }
 
     /// The probe ended by itself.
@@ -95,7 +134,7 @@ impl Records {
     /// Questions without a good answer so far, those still open left out.
     pub(crate) fn missed(&self) -> usize {
         let inner = self.lock();
-        let ripe = Instant::now().checked_sub(super::DEADLINE);
+        let ripe = Instant::now().checked_sub(self.deadline);
         let ripe = inner
             .records
             .partition_point(|record| ripe.is_some_and(|ripe| record.asked < ripe));
@@ -132,7 +171,12 @@ impl Records {
             report.stall = report.stall.max(record.asked - asked);
             asked = record.asked;
             match record.answered {
-                None => report.missed += 1,
+                None => {
+                    report.missed += 1;
+                    if let Some(why) = record.lost {
+                        *report.losses.entry(why).or_default() += 1;
+                    }
+                }
                 Some((at, name)) => {
                     answers.push(at);
                     let name = inner.names.get(usize::from(name)).cloned().unwrap_or_default();
