@@ -45,8 +45,9 @@ pub(crate) fn spoilt_record_is_ignored() -> Result<()> {
         .lb01
         .run(&["sh", "-c", "printf x > /run/standfast/masters"])?;
     pair.restart_one()?;
-    pair.wait_owner(&pair.world.lb02, Duration::from_secs(6))?;
-    // It is the better one, and has listened first.
+    // It listens first, and holds nothing meanwhile.
+    pair.one.wait_state("BACKUP", Duration::from_secs(2))?;
+    pair.one.wait_state("MASTER", Duration::from_secs(10))?;
     pair.wait_owner(&pair.world.lb01, Duration::from_secs(10))?;
     let why = pair.one.why("VI_1")?;
     ensure!(
