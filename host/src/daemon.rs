@@ -35,6 +35,7 @@ use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
 use crate::plugin_files::Look;
+use crate::service::systemd_bus::Bus;
 use crate::sockets::Sockets;
 use crate::status_code::{Code, Failure};
 use crate::supervisor::Supervisor;
@@ -151,7 +152,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         virtual_macs: virtual_macs(&config),
         links,
         journal: Journal::new(),
-        supervisor: Supervisor::new(service_sender),
+        supervisor: Supervisor::new(service_sender, Bus::of_the_system()),
         actions: Actions::new(worker.clone()),
         worker,
         masters: Masters::begin(&options.runtime_dir, &config),

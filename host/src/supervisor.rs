@@ -1,30 +1,33 @@
 //! The hands on services: obtain a process, watch it to its end, look at it, signal it, test its configuration.
 
+mod signals;
+#[cfg(test)]
+mod with_systemd;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use nix::sys::signal::Signal as Number;
 use nix::unistd::Pid;
 use standfast_core::config::service::{Reload, ServiceConfig, ServiceKind};
 use standfast_core::event::Event;
 use standfast_core::ids::ServiceName;
-use standfast_core::service::action::{Exit, How, Signal, Started};
-use tokio::sync::mpsc;
+use standfast_core::service::action::{Exit, How, Started};
+use standfast_core::service::failure::Class;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::{spawn_blocking, spawn_local};
 
 use crate::orphans::sweep_group;
 use crate::process::{Process, open_pidfd};
-use crate::service::command::{run, test_nginx};
-use crate::service::ending;
-use crate::service::life::{Life, reload_signal, stop_signal};
+use crate::service::life::{Life, unit_of};
 use crate::service::listeners::conflict;
 use crate::service::looking::{self, Subject};
 use crate::service::obtain::{self, Known, Obtained, Refusal, number};
-use crate::service::pid_file;
 use crate::service::proc_table::{Stat, stat};
-use crate::service::{adopt, error_log};
+use crate::service::systemd_bus::Bus;
+use crate::service::trial::{run, test_nginx};
+use crate::service::{adopt, by_systemd, ending, managed, pid_file};
 
 /// Left-over processes get this long after TERM.
 const SWEEP: Duration = Duration::from_millis(200);
@@ -37,16 +40,21 @@ const RELOAD_LIMIT: Duration = Duration::from_secs(9);
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor {
     events: mpsc::Sender<Event>,
+    bus: Bus,
     lives: Rc<RefCell<BTreeMap<(ServiceName, u32), Life>>>,
     known: Rc<RefCell<BTreeMap<ServiceName, Known>>>,
+    /// What is asked of systemd is asked in order, for each service.
+    turns: Rc<RefCell<BTreeMap<ServiceName, Rc<Mutex<()>>>>>,
 }
 
 impl Supervisor {
-    pub(crate) fn new(events: mpsc::Sender<Event>) -> Self {
+    pub(crate) fn new(events: mpsc::Sender<Event>, bus: Bus) -> Self {
         Self {
             events,
+            bus,
             lives: Rc::default(),
             known: Rc::default(),
+            turns: Rc::default(),
         }
     }
 
@@ -56,12 +64,12 @@ impl Supervisor {
         spawn_local(async move {
             let service = config.name.clone();
             let obtained = me.obtain(&config, beside).await;
-            let begun = obtained.map(|obtained| {
+            let begun = obtained.and_then(|obtained| {
                 // It may have ended already: then its watcher tells how.
                 let pid = obtained.process.pid();
                 let main = stat(pid).unwrap_or_else(|| Stat::of_the_past(pid));
                 me.keep(&config, &obtained, main);
-                (obtained, main)
+                Ok((obtained, main))
             });
             let result = begun.as_ref().map(|(obtained, main)| Started {
                 pid: number(main.pid),
@@ -78,19 +86,29 @@ impl Supervisor {
     }
 
     async fn obtain(&self, config: &ServiceConfig, beside: Option<u32>) -> Result<Obtained, Refusal> {
+        let unit = unit_of(config);
         if let Some(old) = beside {
             let key = (config.name.clone(), old);
-            let old = self.lives.borrow().get(&key).map(|life| life.main);
-            let gone = || {
-                (
-                    standfast_core::service::failure::Class::Transient,
-                    "it has ended".to_owned(),
-                )
+            let old = self
+                .lives
+                .borrow()
+                .get(&key)
+                .map(|life| (life.main, life.handle.clone()));
+            let old = old.ok_or_else(|| (Class::Transient, "it has ended".to_owned()))?;
+            return match unit {
+                Some(unit) => by_systemd::beside(&self.bus, config, unit, old).await,
+                None => obtain::beside(config, old.0).await,
             };
-            return obtain::beside(config, old.ok_or_else(gone)?).await;
         }
         let mut known = self.known.borrow_mut().remove(&config.name).unwrap_or_default();
-        let obtained = obtain::obtain(config, &mut known).await;
+        let obtained = match unit {
+            Some(unit) => {
+                let turn = self.turn(&config.name);
+                let _turn = turn.lock().await;
+                by_systemd::obtain(&self.bus, config, unit, &mut known).await
+            }
+            None => obtain::obtain(&self.bus, config, &mut known).await,
+        };
         self.known.borrow_mut().insert(config.name.clone(), known);
         obtained
     }
@@ -100,62 +118,13 @@ impl Supervisor {
             handle: obtained.process.handle(),
             config: config.clone(),
             main,
-            adopted: obtained.how == How::Adopted,
+            adopted: obtained.how == How::Adopted || unit_of(config).is_some(),
             ending: false,
             mark: None,
             watched: BTreeSet::new(),
         };
         let key = (config.name.clone(), number(main.pid));
         self.lives.borrow_mut().insert(key, life);
-    }
-
-    /// Signals a service's process. A process that is gone is fine: its end is on the way.
-    pub(crate) fn signal(&self, service: &ServiceName, pid: u32, signal: Signal) {
-        let mut lives = self.lives.borrow_mut();
-        let Some(life) = lives.get_mut(&(service.clone(), pid)) else {
-            return;
-        };
-        life.ending |= matches!(signal, Signal::Quit | Signal::Terminate | Signal::Kill);
-        let main = |number| life.handle.signal(number);
-        let result = match signal {
-            Signal::Quit => main(stop_signal(&life.config)),
-            Signal::Reload => {
-                drop(lives);
-                return self.signal_reload(service.clone(), pid);
-            }
-            // A stopped process hears TERM only after CONT (M4).
-            Signal::Terminate => life
-                .signal_all(Number::SIGCONT)
-                .and_then(|()| main(Number::SIGTERM)),
-            Signal::Kill => life.signal_all(Number::SIGKILL),
-            Signal::KillMain => main(Number::SIGKILL),
-            Signal::KillStopped => life.kill_stopped(),
-            Signal::Continue => life.signal_all(Number::SIGCONT),
-        };
-        if let Err(error) = result {
-            tracing::warn!(%service, pid, ?signal, "signal failed: {error}");
-        }
-    }
-
-    /// Once it is known where its error log ends: what comes after that is of the reload.
-    fn signal_reload(&self, service: ServiceName, pid: u32) {
-        let me = self.clone();
-        spawn_local(async move {
-            let key = (service, pid);
-            let main = me.lives.borrow().get(&key).map(|life| life.main.pid);
-            let Some(main) = main else {
-                return;
-            };
-            let mark = spawn_blocking(move || error_log::mark(main))
-                .await
-                .unwrap_or_default();
-            if let Some(life) = me.lives.borrow_mut().get_mut(&key) {
-                life.mark = mark;
-                if let Err(error) = life.handle.signal(reload_signal(&life.config)) {
-                    tracing::warn!(service = %key.0, pid, "signal failed: {error}");
-                }
-            }
-        });
     }
 
     /// Looks at a service's process. Answers with `ServiceSeen`, unless it has ended.
@@ -187,14 +156,27 @@ impl Supervisor {
     pub(crate) fn test(&self, config: ServiceConfig) {
         let me = self.clone();
         spawn_local(async move {
-            let result = match config.kind {
-                ServiceKind::Nginx => test_nginx(&config).await,
+            let result = match me.may_start(&config).await {
+                Err(why) => Err(why),
+                Ok(()) if config.kind == ServiceKind::Nginx => test_nginx(&config).await,
                 // Nothing to ask: the start itself will tell.
-                ServiceKind::Process => Ok(()),
+                Ok(()) => Ok(()),
             };
             let service = config.name;
             me.tell(Event::ServiceTested { service, result });
         });
+    }
+
+    /// What stood in the way of its start, if nothing of it runs.
+    async fn may_start(&self, config: &ServiceConfig) -> Result<(), String> {
+        let of_it = |(service, _): &(ServiceName, u32)| *service == config.name;
+        if self.lives.borrow().keys().any(of_it) {
+            return Ok(());
+        }
+        match unit_of(config) {
+            Some(unit) => by_systemd::check(&self.bus, unit).await,
+            None => managed::may_start(&self.bus, config).await,
+        }
     }
 
     /// Runs its reload command. Answers with `ServiceReloaded`.
@@ -245,7 +227,7 @@ impl Supervisor {
                 let service = service.clone();
                 self.tell(Event::ServiceReady { service, pid });
             }
-            if how != How::Adopted {
+            if how != How::Adopted && unit_of(&config).is_none() {
                 ending::dismiss(&orphans);
                 self.mend_pid_file(&config, main.pid).await;
             }
@@ -262,6 +244,10 @@ impl Supervisor {
                 (None, None)
             }
         };
+        let (code, signal) = self
+            .as_systemd_says(&config, main.pid)
+            .await
+            .unwrap_or((code, signal));
         let stderr = obtained.process.tail();
         let life = self.lives.borrow_mut().remove(&(service.clone(), pid));
         let ending = life.is_none_or(|life| life.ending);
@@ -284,6 +270,12 @@ impl Supervisor {
         self.mend_pid_file_of_the_living(&config).await;
     }
 
+    /// How it ended, of a process whose parent is systemd.
+    async fn as_systemd_says(&self, config: &ServiceConfig, pid: Pid) -> Option<(Option<i32>, Option<i32>)> {
+        let exit = by_systemd::how_it_ended(&self.bus, unit_of(config)?, pid).await?;
+        Some((exit.code, exit.signal))
+    }
+
     /// What is left when it has ended: workers that serve on (M1), if they may; all else is swept.
     async fn left_behind(
         &self,
@@ -293,6 +285,10 @@ impl Supervisor {
         ending: bool,
         earlier: &[Stat],
     ) -> Vec<Stat> {
+        if unit_of(config).is_some() {
+            // systemd ends what is left of a unit.
+            return Vec::new();
+        }
         let command = config.command.clone();
         let successors = self
             .lives
@@ -323,7 +319,7 @@ impl Supervisor {
 
     /// Its conventional pid file says who it is, also after another one has taken the file away (N23).
     async fn mend_pid_file(&self, config: &ServiceConfig, pid: Pid) {
-        if config.kind == ServiceKind::Nginx {
+        if config.kind == ServiceKind::Nginx && unit_of(config).is_none() {
             let command = config.command.clone();
             let mended = spawn_blocking(move || pid_file::mend(&command, pid)).await;
             if let Ok(Err(error)) = mended {

@@ -114,7 +114,7 @@ pub enum Event {
         /// Its process.
         pid: u32,
     },
-    /// A service's reload command ended.
+    /// A service's reload command ended, or systemd does not reload it.
     ServiceReloaded {
         /// The service.
         service: ServiceName,

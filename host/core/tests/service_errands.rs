@@ -91,3 +91,12 @@ fn an_upgrade_that_fails_leaves_the_old_one() {
         );
     }
 }
+
+#[test]
+fn a_reload_that_systemd_refuses_has_failed_at_once() {
+    let mut bench = Bench::up();
+    bench.play(&[Move::Operate(ServiceAction::Reload), Move::Tested(true)]);
+    bench.play(&[Move::Sees(Seen::Fine), Move::Reloaded(false)]);
+    assert!(bench.answers[&1].is_err());
+    assert_eq!(bench.machine.word(), "up");
+}

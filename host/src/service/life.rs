@@ -1,13 +1,15 @@
-//! A process of a service that lives: what signals reach it, and which it wants to have.
+//! A process of a service, and the signals that its kind understands.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use nix::sys::signal::Signal as Number;
-use standfast_core::config::service::{Reload, ReloadSignal, ServiceConfig, ServiceKind, StopSignal};
+use standfast_core::config::service::{Mode, Reload, ReloadSignal, ServiceConfig, ServiceKind, StopSignal};
+use standfast_core::service::action::Signal;
 
 use super::ending;
 use super::error_log::Mark;
-use super::proc_table::{self, Stat, State};
+use super::proc_table::{Stat, State, children};
 use crate::orphans::signal_group;
 use crate::process::Handle;
 
@@ -28,32 +30,56 @@ pub(crate) struct Life {
 }
 
 impl Life {
+    /// Signals it, without asking anybody.
+    ///
+    /// # Errors
+    /// We may not signal it.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        match signal {
+            Signal::Quit => self.handle.signal(stop_signal(&self.config)),
+            Signal::Reload => self.handle.signal(reload_signal(&self.config)),
+            // A stopped process hears TERM only after CONT (M4).
+            Signal::Terminate => self
+                .signal_all(Number::SIGCONT)
+                .and_then(|()| self.handle.signal(Number::SIGTERM)),
+            Signal::Kill => self.signal_all(Number::SIGKILL),
+            Signal::KillMain => self.handle.signal(Number::SIGKILL),
+            Signal::KillStopped => self.kill_stopped(),
+            Signal::Continue => self.signal_all(Number::SIGCONT),
+        }
+    }
+
     /// Ends its stopped workers; it makes others.
-    pub(crate) fn kill_stopped(&self) -> std::io::Result<()> {
-        let mut stopped = proc_table::children(self.main.pid);
+    fn kill_stopped(&self) -> io::Result<()> {
+        let mut stopped = children(self.main.pid);
         stopped.retain(|child| child.state == State::Stopped);
-        ending::handles(&stopped)
-            .iter()
-            .try_for_each(|child| child.signal(Number::SIGKILL))
+        let stopped = ending::handles(&stopped);
+        stopped.iter().try_for_each(|child| child.signal(Number::SIGKILL))
     }
 
     /// Signals all that belongs to it.
-    pub(crate) fn signal_all(&self, number: Number) -> std::io::Result<()> {
-        if self.adopted {
-            let children = proc_table::children(self.main.pid);
-            self.handle.signal(number)?;
-            for child in ending::handles(&children) {
-                child.signal(number)?;
-            }
-            Ok(())
-        } else {
-            signal_group(self.main.pid, number)
+    fn signal_all(&self, number: Number) -> io::Result<()> {
+        if !self.adopted {
+            return signal_group(self.main.pid, number);
         }
+        let children = children(self.main.pid);
+        self.handle.signal(number)?;
+        for child in ending::handles(&children) {
+            child.signal(number)?;
+        }
+        Ok(())
     }
 }
 
-/// What asks it politely to end.
-pub(crate) fn stop_signal(config: &ServiceConfig) -> Number {
+/// The unit of a service that systemd starts.
+pub(crate) fn unit_of(config: &ServiceConfig) -> Option<&str> {
+    match &config.mode {
+        Mode::Systemd { unit } => Some(unit),
+        Mode::Direct => None,
+    }
+}
+
+fn stop_signal(config: &ServiceConfig) -> Number {
     match (config.stop_signal, config.kind) {
         (Some(StopSignal::Quit), _) | (None, ServiceKind::Nginx) => Number::SIGQUIT,
         (Some(StopSignal::Term), _) | (None, ServiceKind::Process) => Number::SIGTERM,
@@ -62,8 +88,7 @@ pub(crate) fn stop_signal(config: &ServiceConfig) -> Number {
     }
 }
 
-/// What makes it read its configuration again.
-pub(crate) fn reload_signal(config: &ServiceConfig) -> Number {
+fn reload_signal(config: &ServiceConfig) -> Number {
     match config.reload {
         Reload::Signal(ReloadSignal::Usr1) => Number::SIGUSR1,
         Reload::Signal(ReloadSignal::Usr2) => Number::SIGUSR2,

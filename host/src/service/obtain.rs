@@ -16,7 +16,9 @@ use super::ending::end;
 use super::held::hold;
 use super::inherit::spawn_with_sockets;
 use super::listeners::Address;
+use super::managed::{refuse_a_second_starter, refuse_a_units_process};
 use super::proc_table::Stat;
+use super::systemd_bus::Bus;
 use super::take_sockets::{Taken, take};
 use crate::process::{Process, SpawnError};
 
@@ -64,15 +66,21 @@ pub(crate) async fn beside(config: &ServiceConfig, old: Stat) -> Result<Obtained
 /// The one that runs already (N4), one on the sockets of its workers (N5), or a new one.
 ///
 /// # Errors
-/// The program cannot be started.
-pub(crate) async fn obtain(config: &ServiceConfig, known: &mut Known) -> Result<Obtained, Refusal> {
-    let first = !std::mem::replace(&mut known.searched, true);
-    if config.kind == ServiceKind::Nginx && first {
+/// The program cannot be started, or systemd starts it, too (N1).
+pub(crate) async fn obtain(
+    bus: &Bus,
+    config: &ServiceConfig,
+    known: &mut Known,
+) -> Result<Obtained, Refusal> {
+    if config.kind == ServiceKind::Nginx && !known.searched {
+        refuse_a_second_starter(bus, &config.command).await?;
         let command = config.command.clone();
         match blocking(move || adopt::find(&command)).await? {
             Running::Master(pid, pidfd) => {
+                refuse_a_units_process(bus, pid).await?;
                 let process =
                     Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
+                known.searched = true;
                 return Ok(Obtained {
                     process,
                     how: How::Adopted,
@@ -82,6 +90,7 @@ pub(crate) async fn obtain(config: &ServiceConfig, known: &mut Known) -> Result<
             Running::Orphans(orphans) => known.orphans = orphans,
             Running::Nothing => {}
         }
+        known.searched = true;
     }
     let orphans = std::mem::take(&mut known.orphans);
     if let Some(taken) = sockets_of(&orphans).await? {

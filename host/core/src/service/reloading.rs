@@ -69,13 +69,14 @@ impl Machine {
         self.errand = Some(Errand { until, stage });
     }
 
-    /// Its reload command has ended.
+    /// Its reload command has ended, or systemd refuses to reload it.
     pub fn on_reloaded(&mut self, result: Result<(), String>, out: &mut Vec<Action>) {
-        if matches!(&self.errand, Some(errand) if errand.stage == Stage::Commanded) {
-            match result {
-                Ok(()) => self.end_errand("reloaded by its command".into(), out),
-                Err(why) => self.fail_errand(&why, out),
-            }
+        let stage = self.errand.as_ref().map(|errand| &errand.stage);
+        match (stage, result) {
+            (Some(Stage::Commanded), Ok(())) => self.end_errand("reloaded by its command".into(), out),
+            (Some(Stage::Commanded | Stage::Proving { .. }), Err(why)) => self.fail_errand(&why, out),
+            // Nobody waits for it any more.
+            (_, Ok(()) | Err(_)) => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! Commands that end by themselves: the test of a configuration, a reload.
+//! Programs that are run to their end: a test of nginx's configuration, a reload command.
 
 use std::time::Duration;
 
@@ -15,12 +15,11 @@ const TEST_LIMIT: Duration = Duration::from_secs(10);
 /// Left-over processes get this long after TERM.
 const SWEEP: Duration = Duration::from_millis(200);
 
-/// Has nginx test its configuration.
+/// With the very arguments that it is started with.
 ///
 /// # Errors
-/// What it says of it.
+/// What nginx says of its configuration.
 pub(crate) async fn test_nginx(config: &ServiceConfig) -> Result<(), String> {
-    // The very arguments that it is started with.
     let program = program(config).map_err(|(_, why)| why)?.to_owned();
     let words = [&[program], arguments(config), &["-t".to_owned(), "-q".to_owned()]].concat();
     match run(&words, TEST_LIMIT).await {
