@@ -104,7 +104,9 @@ async fn any(listeners: &[SocketAddr], limit: Duration) -> Result<Answer, Silenc
                 status: None,
                 took: begin.elapsed(),
             }),
-            fault => Err((*at, fault)),
+            fault @ (Fault::Refused | Fault::NotConnected | Fault::NoAnswer | Fault::Other(_)) => {
+                Err((*at, fault))
+            }
         })
     });
     let mut all: FuturesUnordered<_> = all.collect();
@@ -137,7 +139,7 @@ fn here(listeners: &[SocketAddr]) -> Vec<SocketAddr> {
         let ip = match at.ip() {
             IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-            other => other,
+            other @ (IpAddr::V4(_) | IpAddr::V6(_)) => other,
         };
         let at = SocketAddr::new(ip, at.port());
         if (ip.is_loopback() || own.contains(&ip)) && !found.contains(&at) {
@@ -180,10 +182,17 @@ impl Fault {
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::ConnectionRefused => Self::Refused,
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => Self::Closed,
-            _ => Self::Other(error),
+        let closed = [
+            ErrorKind::ConnectionReset,
+            ErrorKind::BrokenPipe,
+            ErrorKind::ConnectionAborted,
+        ];
+        if error.kind() == ErrorKind::ConnectionRefused {
+            Self::Refused
+        } else if closed.contains(&error.kind()) {
+            Self::Closed
+        } else {
+            Self::Other(error)
         }
     }
 }

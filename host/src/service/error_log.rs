@@ -36,10 +36,10 @@ pub(crate) fn mark(master: Pid) -> Option<Mark> {
 pub(crate) fn grave_since(master: Pid, mark: &Mark) -> Option<String> {
     let now = self::mark(master).filter(|now| now.file == mark.file)?;
     let text = read(master, now.length.saturating_sub(mark.length).min(PIECE))?;
-    let grave = text
+    let mut grave = text
         .lines()
         .filter(|line| line.contains("[emerg]") || line.contains("[alert]"));
-    grave.last().map(cut)
+    grave.next_back().map(cut)
 }
 
 /// Its last lines, the oldest first.
@@ -92,7 +92,7 @@ mod tests {
         until("it says why", || grave_since(master, &before).is_some());
         let line = grave_since(master, &before).unwrap();
         assert!(line.contains("this_is_no_directive"), "{line}");
-        assert!(last_lines(master, 3).iter().any(|last| *last == line));
+        assert!(last_lines(master, 3).contains(&line));
         let after = mark(master).unwrap();
         assert_eq!(grave_since(master, &after), None);
     }

@@ -111,10 +111,6 @@ impl Nginx {
         found
     }
 
-    pub(crate) fn conf(&self) -> PathBuf {
-        self.folder.path("nginx.conf")
-    }
-
     pub(crate) fn pid_file(&self) -> PathBuf {
         self.folder.path("nginx.pid")
     }
