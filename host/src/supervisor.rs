@@ -64,12 +64,12 @@ impl Supervisor {
         spawn_local(async move {
             let service = config.name.clone();
             let obtained = me.obtain(&config, beside).await;
-            let begun = obtained.and_then(|obtained| {
+            let begun = obtained.map(|obtained| {
                 // It may have ended already: then its watcher tells how.
                 let pid = obtained.process.pid();
                 let main = stat(pid).unwrap_or_else(|| Stat::of_the_past(pid));
                 me.keep(&config, &obtained, main);
-                Ok((obtained, main))
+                (obtained, main)
             });
             let result = begun.as_ref().map(|(obtained, main)| Started {
                 pid: number(main.pid),

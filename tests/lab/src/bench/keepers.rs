@@ -171,5 +171,5 @@ fn restart_loop(node: &Node) -> Result<Program> {
         "while :; do setsid {NGINX} -c {} -g 'daemon off;' & main=$!; wait $main; kill -9 -- -$main; sleep 0.1; done",
         conf(node)
     );
-    node.spawn("loop", &["sh", "-c", &script])
+    node.spawn("loop", &["bash", "-c", &script])
 }

@@ -185,11 +185,16 @@ impl Probe<'_> {
 
 /// What became of a connection.
 fn word(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "refused",
-        std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => "reset",
-        std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => "unreachable",
-        _ => "another error",
+    use std::io::ErrorKind;
+    let is = |kinds: &[ErrorKind]| kinds.contains(&error.kind());
+    if is(&[ErrorKind::ConnectionRefused]) {
+        "refused"
+    } else if is(&[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]) {
+        "reset"
+    } else if is(&[ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable]) {
+        "unreachable"
+    } else {
+        "another error"
     }
 }
 
