@@ -4,6 +4,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -55,6 +56,7 @@ impl FakeSystemd {
             .args(["--nofork", "--nopidfile", "--config-file"])
             .arg(conf)
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .expect("this test needs a message bus: apt-get install dbus-daemon");
         until("the bus is there", || folder.path("bus").exists());
@@ -101,7 +103,9 @@ impl FakeSystemd {
                 let _ = ended.await;
             });
         });
-        is_ready.recv().unwrap();
+        is_ready
+            .recv_timeout(Duration::from_secs(10))
+            .expect("the fake is on its bus");
         Self {
             folder,
             unit,
@@ -224,6 +228,13 @@ impl Given {
     }
 }
 
+/// As it is now.
+fn seen(unit: &Mutex<Given>) -> MutexGuard<'_, Given> {
+    let mut unit = unit.lock().unwrap();
+    unit.collect();
+    unit
+}
+
 fn alive(pid: Pid) -> bool {
     stat(pid).is_some_and(|now| now.state != State::Ended)
 }
@@ -243,16 +254,15 @@ impl Manager {
 
     #[zbus(name = "GetUnitByPID")]
     fn get_unit_by_pid(&self, pid: u32) -> fdo::Result<OwnedObjectPath> {
-        match self.unit.lock().unwrap().main() == pid {
+        match seen(&self.unit).main() == pid {
             true => Ok(path(PATH)),
             false => Err(fdo::Error::Failed("no unit".into())),
         }
     }
 
     fn start_unit(&self, _name: &str, _mode: &str) -> OwnedObjectPath {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push("start".into());
-        unit.collect();
         if unit.main.is_none() {
             unit.start();
         }
@@ -260,9 +270,8 @@ impl Manager {
     }
 
     fn stop_unit(&self, _name: &str, _mode: &str) -> OwnedObjectPath {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push("stop".into());
-        unit.collect();
         if unit.main.is_some() {
             unit.active = "deactivating".into();
             let _ = kill(Pid::from_raw(unit.main().cast_signed()), Signal::SIGTERM);
@@ -271,7 +280,7 @@ impl Manager {
     }
 
     fn reload_unit(&self, _name: &str, _mode: &str) -> fdo::Result<OwnedObjectPath> {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push("reload".into());
         let Some(signal) = unit.reload else {
             return Err(fdo::Error::NotSupported(
@@ -283,7 +292,7 @@ impl Manager {
     }
 
     fn kill_unit(&self, _name: &str, whom: &str, signal: i32) {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push(format!("kill {whom} {signal}"));
         let main = Pid::from_raw(unit.main().cast_signed());
         let signal = Signal::try_from(signal).unwrap();
@@ -324,24 +333,22 @@ impl OfUnit {
 
     #[zbus(property)]
     fn load_state(&self) -> String {
-        self.unit.lock().unwrap().load_state.clone()
+        seen(&self.unit).load_state.clone()
     }
 
     #[zbus(property)]
     fn active_state(&self) -> String {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.active.clone()
+        seen(&self.unit).active.clone()
     }
 
     #[zbus(property)]
     fn sub_state(&self) -> String {
-        self.unit.lock().unwrap().active.clone()
+        seen(&self.unit).active.clone()
     }
 
     #[zbus(property)]
     fn unit_file_state(&self) -> String {
-        self.unit.lock().unwrap().enabled.clone()
+        seen(&self.unit).enabled.clone()
     }
 
     #[zbus(property)]
@@ -362,48 +369,42 @@ type Line = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 impl OfService {
     #[zbus(property, name = "MainPID")]
     fn main_pid(&self) -> u32 {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.main()
+        seen(&self.unit).main()
     }
 
     #[zbus(property, name = "ExecMainPID")]
     fn exec_main_pid(&self) -> u32 {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.last.0
+        seen(&self.unit).last.0
     }
 
     #[zbus(property)]
     fn exec_main_code(&self) -> i32 {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.last.1
+        seen(&self.unit).last.1
     }
 
     #[zbus(property)]
     fn exec_main_status(&self) -> i32 {
-        self.unit.lock().unwrap().last.2
+        seen(&self.unit).last.2
     }
 
     #[zbus(property)]
     fn result(&self) -> String {
-        self.unit.lock().unwrap().result.clone()
+        seen(&self.unit).result.clone()
     }
 
     #[zbus(property)]
     fn restart(&self) -> String {
-        self.unit.lock().unwrap().restart.clone()
+        seen(&self.unit).restart.clone()
     }
 
     #[zbus(property, name = "PIDFile")]
     fn pid_file(&self) -> String {
-        self.unit.lock().unwrap().pid_file.clone()
+        seen(&self.unit).pid_file.clone()
     }
 
     #[zbus(property)]
     fn exec_start(&self) -> Vec<Line> {
-        let command = self.unit.lock().unwrap().command.clone();
+        let command = seen(&self.unit).command.clone();
         vec![(command[0].clone(), command, false, 0, 0, 0, 0, 0, 0, 0)]
     }
 }
@@ -420,7 +421,7 @@ fn bus_conf(folder: &Folder) -> String {
     format!(
         "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
          \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig><type>system</type><listen>{}\
-         </listen><auth>EXTERNAL</auth><policy context=\"default\"><allow send_destination=\"*\"/><allow own=\"*\"/>\
+         </listen><auth>EXTERNAL</auth><policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/><allow own=\"*\"/>\
          <allow user=\"*\"/></policy></busconfig>\n",
         address(folder)
     )
