@@ -1,8 +1,7 @@
 //! For tests: a message bus of their own, and a systemd on it that really starts and ends programs.
 
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,30 +12,9 @@ use zbus::connection::Builder;
 use zbus::fdo;
 use zbus::zvariant::OwnedObjectPath;
 
-use super::obtain::number;
-use super::pid_file::named;
-use super::proc_table::{State, stat};
+use super::fake_unit::{Given, seen};
 use super::systemd_bus::Bus;
 use super::testing::{Folder, until};
-
-/// A unit, set up by the test and changed by what is done to it.
-#[derive(Debug, Default)]
-pub(crate) struct Given {
-    pub(crate) command: Vec<String>,
-    pub(crate) reload: Option<Signal>,
-    pub(crate) load_state: String,
-    pub(crate) enabled: String,
-    pub(crate) restart: String,
-    pub(crate) pid_file: String,
-    child: Option<Child>,
-    /// Its main process, by its pid file if it has one.
-    main: Option<Pid>,
-    /// What it was asked.
-    pub(crate) asked: Vec<String>,
-    active: String,
-    result: String,
-    last: (u32, i32, i32),
-}
 
 /// A bus with one unit, `web.service` or another name.
 #[derive(Debug)]
@@ -120,7 +98,7 @@ impl FakeSystemd {
     }
 
     pub(crate) fn unit(&self) -> MutexGuard<'_, Given> {
-        self.unit.lock().unwrap()
+        self.unit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As `systemctl start` of an administrator does.
@@ -151,92 +129,14 @@ impl Drop for FakeSystemd {
             let _ = thread.join();
         }
         self.cut();
-        let mut unit = self.unit.lock().unwrap();
-        if let Some(main) = unit.main.take() {
-            let _ = killpg(main, Signal::SIGKILL);
+        let mut unit = self.unit.lock().unwrap_or_else(PoisonError::into_inner);
+        if unit.main.is_some() {
+            let _ = killpg(unit.group(), Signal::SIGKILL);
         }
         if let Some(mut child) = unit.child.take() {
             let _ = child.wait();
         }
     }
-}
-
-impl Given {
-    fn start(&mut self) {
-        let (program, arguments) = self.command.split_first().unwrap();
-        let mut command = Command::new(program);
-        command.args(arguments).process_group(0);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let Ok(mut child) = command.spawn() else {
-            (self.active, self.result) = ("failed".into(), "resources".into());
-            return;
-        };
-        if self.pid_file.is_empty() {
-            self.main = Some(Pid::from_raw(child.id().cast_signed()));
-            self.child = Some(child);
-        } else {
-            child.wait().unwrap();
-            until("its pid file names it", || self.follow());
-        }
-        self.last = (self.main(), 0, 0);
-        self.active = "active".into();
-    }
-
-    /// Takes in how things are; systemd's own restarter does its work.
-    fn collect(&mut self) {
-        let Some(main) = self.main else {
-            return;
-        };
-        let ended = match &mut self.child {
-            Some(child) => child.try_wait().unwrap(),
-            None => (!alive(main)).then(ExitStatus::default),
-        };
-        let Some(status) = ended else {
-            return;
-        };
-        if !self.pid_file.is_empty() && self.follow() {
-            return;
-        }
-        (self.child, self.main) = (None, None);
-        let _ = killpg(main, Signal::SIGKILL);
-        self.last = match status.signal() {
-            Some(signal) => (number(main), 2, signal),
-            None => (number(main), 1, status.code().unwrap_or_default()),
-        };
-        if self.active == "deactivating" {
-            self.active = "inactive".into();
-        } else if self.restart == "always" {
-            self.start();
-        } else {
-            let good = status.success();
-            self.active = if good { "inactive" } else { "failed" }.into();
-            self.result = if good { "success" } else { "exit-code" }.into();
-        }
-    }
-
-    fn follow(&mut self) -> bool {
-        let named = named(self.pid_file.as_ref()).filter(|pid| alive(*pid));
-        self.main = named.or(self.main);
-        named.is_some()
-    }
-
-    fn main(&self) -> u32 {
-        self.main.map_or(0, number)
-    }
-}
-
-/// As it is now.
-fn seen(unit: &Mutex<Given>) -> MutexGuard<'_, Given> {
-    let mut unit = unit.lock().unwrap();
-    unit.collect();
-    unit
-}
-
-fn alive(pid: Pid) -> bool {
-    stat(pid).is_some_and(|now| now.state != State::Ended)
 }
 
 #[derive(Debug)]
@@ -297,7 +197,7 @@ impl Manager {
         let main = Pid::from_raw(unit.main().cast_signed());
         let signal = Signal::try_from(signal).unwrap();
         let _ = if whom == "all" {
-            killpg(main, signal)
+            killpg(unit.group(), signal)
         } else {
             kill(main, signal)
         };
