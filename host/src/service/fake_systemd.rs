@@ -1,9 +1,9 @@
 //! For tests: a message bus of their own, and a systemd on it that really starts and ends programs.
 
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -12,30 +12,9 @@ use zbus::connection::Builder;
 use zbus::fdo;
 use zbus::zvariant::OwnedObjectPath;
 
-use super::obtain::number;
-use super::pid_file::named;
-use super::proc_table::{State, stat};
+use super::fake_unit::{Given, seen};
 use super::systemd_bus::Bus;
 use super::testing::{Folder, until};
-
-/// A unit, set up by the test and changed by what is done to it.
-#[derive(Debug, Default)]
-pub(crate) struct Given {
-    pub(crate) command: Vec<String>,
-    pub(crate) reload: Option<Signal>,
-    pub(crate) load_state: String,
-    pub(crate) enabled: String,
-    pub(crate) restart: String,
-    pub(crate) pid_file: String,
-    child: Option<Child>,
-    /// Its main process, by its pid file if it has one.
-    main: Option<Pid>,
-    /// What it was asked.
-    pub(crate) asked: Vec<String>,
-    active: String,
-    result: String,
-    last: (u32, i32, i32),
-}
 
 /// A bus with one unit, `web.service` or another name.
 #[derive(Debug)]
@@ -55,6 +34,7 @@ impl FakeSystemd {
             .args(["--nofork", "--nopidfile", "--config-file"])
             .arg(conf)
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .expect("this test needs a message bus: apt-get install dbus-daemon");
         until("the bus is there", || folder.path("bus").exists());
@@ -101,7 +81,9 @@ impl FakeSystemd {
                 let _ = ended.await;
             });
         });
-        is_ready.recv().unwrap();
+        is_ready
+            .recv_timeout(Duration::from_secs(10))
+            .expect("the fake is on its bus");
         Self {
             folder,
             unit,
@@ -116,7 +98,7 @@ impl FakeSystemd {
     }
 
     pub(crate) fn unit(&self) -> MutexGuard<'_, Given> {
-        self.unit.lock().unwrap()
+        self.unit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As `systemctl start` of an administrator does.
@@ -147,85 +129,14 @@ impl Drop for FakeSystemd {
             let _ = thread.join();
         }
         self.cut();
-        let mut unit = self.unit.lock().unwrap();
-        if let Some(main) = unit.main.take() {
-            let _ = killpg(main, Signal::SIGKILL);
+        let mut unit = self.unit.lock().unwrap_or_else(PoisonError::into_inner);
+        if unit.main.is_some() {
+            let _ = killpg(unit.group(), Signal::SIGKILL);
         }
         if let Some(mut child) = unit.child.take() {
             let _ = child.wait();
         }
     }
-}
-
-impl Given {
-    fn start(&mut self) {
-        let (program, arguments) = self.command.split_first().unwrap();
-        let mut command = Command::new(program);
-        command.args(arguments).process_group(0);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let Ok(mut child) = command.spawn() else {
-            (self.active, self.result) = ("failed".into(), "resources".into());
-            return;
-        };
-        if self.pid_file.is_empty() {
-            self.main = Some(Pid::from_raw(child.id().cast_signed()));
-            self.child = Some(child);
-        } else {
-            child.wait().unwrap();
-            until("its pid file names it", || self.follow());
-        }
-        self.last = (self.main(), 0, 0);
-        self.active = "active".into();
-    }
-
-    /// Takes in how things are; systemd's own restarter does its work.
-    fn collect(&mut self) {
-        let Some(main) = self.main else {
-            return;
-        };
-        let ended = match &mut self.child {
-            Some(child) => child.try_wait().unwrap(),
-            None => (!alive(main)).then(ExitStatus::default),
-        };
-        let Some(status) = ended else {
-            return;
-        };
-        if !self.pid_file.is_empty() && self.follow() {
-            return;
-        }
-        (self.child, self.main) = (None, None);
-        let _ = killpg(main, Signal::SIGKILL);
-        self.last = match status.signal() {
-            Some(signal) => (number(main), 2, signal),
-            None => (number(main), 1, status.code().unwrap_or_default()),
-        };
-        if self.active == "deactivating" {
-            self.active = "inactive".into();
-        } else if self.restart == "always" {
-            self.start();
-        } else {
-            let good = status.success();
-            self.active = if good { "inactive" } else { "failed" }.into();
-            self.result = if good { "success" } else { "exit-code" }.into();
-        }
-    }
-
-    fn follow(&mut self) -> bool {
-        let named = named(self.pid_file.as_ref()).filter(|pid| alive(*pid));
-        self.main = named.or(self.main);
-        named.is_some()
-    }
-
-    fn main(&self) -> u32 {
-        self.main.map_or(0, number)
-    }
-}
-
-fn alive(pid: Pid) -> bool {
-    stat(pid).is_some_and(|now| now.state != State::Ended)
 }
 
 #[derive(Debug)]
@@ -243,16 +154,15 @@ impl Manager {
 
     #[zbus(name = "GetUnitByPID")]
     fn get_unit_by_pid(&self, pid: u32) -> fdo::Result<OwnedObjectPath> {
-        match self.unit.lock().unwrap().main() == pid {
+        match seen(&self.unit).main() == pid {
             true => Ok(path(PATH)),
             false => Err(fdo::Error::Failed("no unit".into())),
         }
     }
 
     fn start_unit(&self, _name: &str, _mode: &str) -> OwnedObjectPath {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push("start".into());
-        unit.collect();
         if unit.main.is_none() {
             unit.start();
         }
@@ -260,9 +170,8 @@ impl Manager {
     }
 
     fn stop_unit(&self, _name: &str, _mode: &str) -> OwnedObjectPath {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push("stop".into());
-        unit.collect();
         if unit.main.is_some() {
             unit.active = "deactivating".into();
             let _ = kill(Pid::from_raw(unit.main().cast_signed()), Signal::SIGTERM);
@@ -271,7 +180,7 @@ impl Manager {
     }
 
     fn reload_unit(&self, _name: &str, _mode: &str) -> fdo::Result<OwnedObjectPath> {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push("reload".into());
         let Some(signal) = unit.reload else {
             return Err(fdo::Error::NotSupported(
@@ -283,12 +192,12 @@ impl Manager {
     }
 
     fn kill_unit(&self, _name: &str, whom: &str, signal: i32) {
-        let mut unit = self.unit.lock().unwrap();
+        let mut unit = seen(&self.unit);
         unit.asked.push(format!("kill {whom} {signal}"));
         let main = Pid::from_raw(unit.main().cast_signed());
         let signal = Signal::try_from(signal).unwrap();
         let _ = if whom == "all" {
-            killpg(main, signal)
+            killpg(unit.group(), signal)
         } else {
             kill(main, signal)
         };
@@ -324,24 +233,22 @@ impl OfUnit {
 
     #[zbus(property)]
     fn load_state(&self) -> String {
-        self.unit.lock().unwrap().load_state.clone()
+        seen(&self.unit).load_state.clone()
     }
 
     #[zbus(property)]
     fn active_state(&self) -> String {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.active.clone()
+        seen(&self.unit).active.clone()
     }
 
     #[zbus(property)]
     fn sub_state(&self) -> String {
-        self.unit.lock().unwrap().active.clone()
+        seen(&self.unit).active.clone()
     }
 
     #[zbus(property)]
     fn unit_file_state(&self) -> String {
-        self.unit.lock().unwrap().enabled.clone()
+        seen(&self.unit).enabled.clone()
     }
 
     #[zbus(property)]
@@ -362,48 +269,42 @@ type Line = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 impl OfService {
     #[zbus(property, name = "MainPID")]
     fn main_pid(&self) -> u32 {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.main()
+        seen(&self.unit).main()
     }
 
     #[zbus(property, name = "ExecMainPID")]
     fn exec_main_pid(&self) -> u32 {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.last.0
+        seen(&self.unit).last.0
     }
 
     #[zbus(property)]
     fn exec_main_code(&self) -> i32 {
-        let mut unit = self.unit.lock().unwrap();
-        unit.collect();
-        unit.last.1
+        seen(&self.unit).last.1
     }
 
     #[zbus(property)]
     fn exec_main_status(&self) -> i32 {
-        self.unit.lock().unwrap().last.2
+        seen(&self.unit).last.2
     }
 
     #[zbus(property)]
     fn result(&self) -> String {
-        self.unit.lock().unwrap().result.clone()
+        seen(&self.unit).result.clone()
     }
 
     #[zbus(property)]
     fn restart(&self) -> String {
-        self.unit.lock().unwrap().restart.clone()
+        seen(&self.unit).restart.clone()
     }
 
     #[zbus(property, name = "PIDFile")]
     fn pid_file(&self) -> String {
-        self.unit.lock().unwrap().pid_file.clone()
+        seen(&self.unit).pid_file.clone()
     }
 
     #[zbus(property)]
     fn exec_start(&self) -> Vec<Line> {
-        let command = self.unit.lock().unwrap().command.clone();
+        let command = seen(&self.unit).command.clone();
         vec![(command[0].clone(), command, false, 0, 0, 0, 0, 0, 0, 0)]
     }
 }
@@ -420,7 +321,7 @@ fn bus_conf(folder: &Folder) -> String {
     format!(
         "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
          \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig><type>system</type><listen>{}\
-         </listen><auth>EXTERNAL</auth><policy context=\"default\"><allow send_destination=\"*\"/><allow own=\"*\"/>\
+         </listen><auth>EXTERNAL</auth><policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/><allow own=\"*\"/>\
          <allow user=\"*\"/></policy></busconfig>\n",
         address(folder)
     )

@@ -8,6 +8,8 @@ pub(crate) mod ending;
 pub(crate) mod error_log;
 #[cfg(test)]
 pub(crate) mod fake_systemd;
+#[cfg(test)]
+pub(crate) mod fake_unit;
 pub(crate) mod held;
 pub(crate) mod inherit;
 pub(crate) mod life;

@@ -11,7 +11,7 @@ use standfast_core::service::action::{Exit, How, Signal};
 use standfast_core::service::failure::Class;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Supervisor;
 use crate::service::fake_systemd::FakeSystemd;
@@ -57,6 +57,9 @@ fn what_runs_is_adopted_and_its_signals_are_jobs() {
         assert!(refused.contains("systemd refuses"), "{refused}");
         systemd.unit().reload = Some(Number::SIGCONT);
         bench.signal(running, Signal::Reload);
+        while systemd.asked().len() < 2 {
+            sleep(Duration::from_millis(5)).await;
+        }
         bench.signal(running, Signal::Continue);
         bench.signal(running, Signal::Quit);
         assert_eq!(bench.exit().await.code, Some(7));
@@ -248,7 +251,8 @@ struct Bench {
 
 impl Bench {
     fn new(bus: Bus, service: &str) -> Self {
-        let text = format!("node \"a\"\n{service}\n");
+        let router = "vrrp \"V\" { interface \"lo\"; virtual-router-id 1; virtual-address \"192.0.2.1/24\" }";
+        let text = format!("node \"a\"\n{router}\n{service}\n");
         let config = Config::parse("test", &text).map_err(|errors| errors.lines().collect::<Vec<_>>());
         let (sender, events) = mpsc::channel(64);
         Self {
