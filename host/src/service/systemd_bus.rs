@@ -163,9 +163,9 @@ impl Unit {
         let Value::Array(lines) = Value::from(value) else {
             return Ok(Vec::new());
         };
-        let program = |line: &Value<'_>| match line {
-            Value::Structure(line) => String::try_from(line.fields().first()?.try_clone().ok()?).ok(),
-            _ => None,
+        let program = |line: &Value<'_>| {
+            let line = Structure::try_from(line.try_clone().ok()?).ok()?;
+            String::try_from(line.fields().first()?.try_clone().ok()?).ok()
         };
         Ok(lines.iter().filter_map(program).collect())
     }

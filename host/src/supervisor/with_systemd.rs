@@ -273,11 +273,11 @@ impl Bench {
     }
 
     async fn started(&mut self) -> Result<(Pid, How), (Class, String)> {
-        self.until(|event| match event {
-            Event::ServiceStarted { result, .. } => {
-                Some(result.map(|started| (Pid::from_raw(started.pid.cast_signed()), started.how)))
-            }
-            _ => None,
+        self.until(|event| {
+            let Event::ServiceStarted { result, .. } = event else {
+                return None;
+            };
+            Some(result.map(|started| (Pid::from_raw(started.pid.cast_signed()), started.how)))
         })
         .await
     }
@@ -288,26 +288,32 @@ impl Bench {
     }
 
     async fn exit(&mut self) -> Exit {
-        self.until(|event| match event {
-            Event::ServiceExited { exit, .. } => Some(exit),
-            _ => None,
+        self.until(|event| {
+            let Event::ServiceExited { exit, .. } = event else {
+                return None;
+            };
+            Some(exit)
         })
         .await
     }
 
     async fn reloaded(&mut self) -> Result<(), String> {
-        self.until(|event| match event {
-            Event::ServiceReloaded { result, .. } => Some(result),
-            _ => None,
+        self.until(|event| {
+            let Event::ServiceReloaded { result, .. } = event else {
+                return None;
+            };
+            Some(result)
         })
         .await
     }
 
     async fn test(&mut self) -> Result<(), String> {
         self.supervisor.test(self.config.clone());
-        self.until(|event| match event {
-            Event::ServiceTested { result, .. } => Some(result),
-            _ => None,
+        self.until(|event| {
+            let Event::ServiceTested { result, .. } = event else {
+                return None;
+            };
+            Some(result)
         })
         .await
     }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::say;
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("nginx", "nginx-light"),
     ("keepalived", "keepalived"),
     ("vrrpd", "frr"),
@@ -18,6 +18,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("bridge", "iproute2"),
     ("ping", "iputils-ping"),
     ("pidof", "sysvinit-utils"),
+    ("dbus-daemon", "dbus-daemon"),
 ];
 /// Compiler targets: plugins are components, the core must be pure.
 const TARGETS: [&str; 2] = ["wasm32-wasip2", "wasm32-unknown-unknown"];
