@@ -19,6 +19,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("bridge", "iproute2"),
     ("ping", "iputils-ping"),
     ("pidof", "sysvinit-utils"),
+    ("dbus-daemon", "dbus-daemon"),
 ];
 /// Compiler targets: plugins are components, the core must be pure.
 const TARGETS: [&str; 2] = ["wasm32-wasip2", "wasm32-unknown-unknown"];
