@@ -144,7 +144,11 @@ pub(crate) fn hooks_run_commands_with_the_words_of_the_event() -> Result<()> {
         "INSTANCE VI_1 BACKUP MASTER 200 lb01 cause=",
     ];
     wait_told(&told, &all)?;
-    let found = std::fs::read_to_string(environment)?;
+    // It is made before it is written.
+    let found = standfast_lab::wait::wait_for("its environment", Duration::from_secs(10), || {
+        let found = std::fs::read_to_string(&environment)?;
+        Ok((!found.is_empty()).then_some(found))
+    })?;
     let mut names: Vec<&str> = found
         .split_whitespace()
         .filter_map(|pair| pair.split_once('='))

@@ -30,7 +30,7 @@ use crate::journal::Journal;
 use crate::masters::{Left, Masters};
 use crate::net::jobs::Job;
 use crate::net::keeper::Keeper;
-use crate::net::leftovers::Keep;
+use crate::net::leftovers::{Keep, Unspoken};
 use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
@@ -108,6 +108,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         left = Left::read(&options.runtime_dir, &config, now());
         Keep::of(&config, left.spoke.keys(), left.all)
     })?;
+    let unspoken = Unspoken::default();
     process::seal_descriptors().map_err(|e| start::open_failure("descriptors", &e))?;
     keys::require(&mut config)?;
     start::check_plugins(&config)?;
@@ -167,6 +168,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let seed = now().as_nanos();
     let mut engine = Engine::new(config.clone(), seed, now());
     engine.carry_on(left.spoke);
+    unspoken.ends();
     let mut daemon = Daemon {
         options,
         config,

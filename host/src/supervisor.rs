@@ -251,7 +251,7 @@ impl Supervisor {
         let stderr = obtained.process.tail();
         let life = self.lives.borrow_mut().remove(&(service.clone(), pid));
         let ending = life.is_none_or(|life| life.ending);
-        let left = self.left_behind(&config, main.pid, how, ending, &orphans).await;
+        let left = self.left_behind(&config, main, how, ending, &orphans).await;
         let said = stderr.clone();
         let evidence = spawn_blocking(move || conflict(&said).into_iter().collect()).await;
         let exit = Exit {
@@ -261,13 +261,18 @@ impl Supervisor {
             orphans: left.iter().map(|orphan| number(orphan.pid)).collect(),
             evidence: evidence.unwrap_or_default(),
         };
-        self.known
-            .borrow_mut()
-            .entry(service.clone())
-            .or_default()
-            .orphans = left;
+        self.remember(&service, left, &exit.stderr);
         self.tell(Event::ServiceExited { service, pid, exit });
         self.mend_pid_file_of_the_living(&config).await;
+    }
+
+    /// What the next start is to know.
+    fn remember(&self, service: &ServiceName, orphans: Vec<Stat>, said: &str) {
+        let mut known = self.known.borrow_mut();
+        let of_it = known.entry(service.clone()).or_default();
+        of_it.orphans = orphans;
+        // Its address is taken, perhaps by another one that is it: it is looked for again.
+        of_it.searched &= !said.contains("Address already in use");
     }
 
     /// How it ended, of a process whose parent is systemd.
@@ -280,7 +285,7 @@ impl Supervisor {
     async fn left_behind(
         &self,
         config: &ServiceConfig,
-        main: Pid,
+        main: Stat,
         how: How,
         ending: bool,
         earlier: &[Stat],
@@ -298,7 +303,7 @@ impl Supervisor {
         // Beside a successor nobody is needed any more, and what it serves is left to it.
         let wanted = config.kind == ServiceKind::Nginx && !ending && !successors;
         let serving = if wanted {
-            let serving = spawn_blocking(move || adopt::left_by(main, &command)).await;
+            let serving = spawn_blocking(move || adopt::left_by(&main, &command)).await;
             serving.unwrap_or_default()
         } else {
             Vec::new()
@@ -306,7 +311,7 @@ impl Supervisor {
         let earlier = earlier.iter().filter(|_| wanted).copied();
         let serving: Vec<_> = serving.into_iter().chain(earlier).collect();
         if serving.is_empty() && how != How::Adopted && !successors {
-            match sweep_group(main, SWEEP).await {
+            match sweep_group(main.pid, SWEEP).await {
                 Ok(true) => {}
                 Ok(false) => {
                     tracing::warn!(service = %config.name, "processes of its group cannot be killed")
@@ -360,7 +365,8 @@ impl Supervisor {
             if let Some(life) = me.lives.borrow_mut().get_mut(&(service.clone(), main)) {
                 life.watched.remove(&worker);
             }
-            me.tell(Event::ServiceStirred { service });
+            let ended = worker;
+            me.tell(Event::ServiceStirred { service, ended });
         });
     }
 

@@ -236,8 +236,8 @@ impl Engine {
                     machine.on_look(pid, &look, now, out)
                 });
             }
-            Event::ServiceStirred { service } => {
-                self.with_service(&service, now, |machine, _| machine.on_stirred(now));
+            Event::ServiceStirred { service, ended } => {
+                self.with_service(&service, now, |machine, _| machine.on_stirred(ended, now));
             }
             Event::ServiceSwept { service, result } => {
                 self.with_service(&service, now, |machine, out| machine.on_swept(result, now, out));

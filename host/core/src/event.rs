@@ -130,10 +130,12 @@ pub enum Event {
         /// What they saw.
         look: Look,
     },
-    /// A worker of a service ended, or something else may have happened to it.
+    /// A worker of a service ended.
     ServiceStirred {
         /// The service.
         service: ServiceName,
+        /// The worker.
+        ended: u32,
     },
     /// What a service left behind has ended, or why not.
     ServiceSwept {

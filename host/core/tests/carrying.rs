@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lan::Lan;
-use lan::config::{VIP, With, check, id, ms, node, secs};
+use lan::config::{VIP, With, check, id, ms, node, secs, service};
 use lan::hands::Says;
 use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::engine::carrying::Spoke;
 use standfast_core::ids::VrrpState;
+use standfast_core::time::Instant;
 
 /// A pair whose master was killed; its addresses stay. It comes back after `away`, knowing what it said last.
 fn back_after(away: Duration, master: Config, change: impl FnOnce(&mut Lan)) -> Lan {
@@ -67,6 +68,31 @@ fn what_checks_say_counts_as_soon_as_it_is_known() {
     assert_eq!(lan.state(0), VrrpState::Master, "no verdict so far");
     lan.wait_master(1, secs(3));
     assert_eq!(lan.state(0), VrrpState::Fault);
+}
+
+/// The VIP is here already: it does not wait for a service as it would at a first start.
+#[test]
+fn a_service_that_does_not_come_back_moves_the_address_after_takeover_after() {
+    let tracked = node(150).with_service(service("nginx"));
+    let mut lan = back_after(ms(300), tracked, |lan| lan.hands(0).script.ready_after = None);
+    assert_eq!(lan.state(0), VrrpState::Master);
+    lan.run_for(ms(999));
+    assert_eq!(lan.state(0), VrrpState::Master);
+    lan.run_for(ms(2));
+    assert_eq!(lan.state(0), VrrpState::Fault);
+}
+
+/// Peers count three adverts, whatever this node counts.
+#[test]
+fn patience_is_the_peers() {
+    let mut config = node(150);
+    for router in config.routers.values_mut() {
+        router.down_adverts = 10;
+    }
+    let router = &config.routers[&id("VI_1")];
+    let (at, priority) = (Instant::from_nanos(1), 150.try_into().expect("a priority"));
+    let spoke = Spoke { at, priority };
+    assert!(spoke.is_fresh(router, at + ms(2_499)) && !spoke.is_fresh(router, at + ms(2_500)));
 }
 
 #[test]

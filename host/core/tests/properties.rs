@@ -204,7 +204,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             pid,
             look: look(&[pid + 1]),
         }),
-        1 => Just(Event::ServiceStirred { service: id("nginx") }),
+        1 => (1..4_u32).prop_map(|ended| Event::ServiceStirred { service: id("nginx"), ended }),
         1 => any::<bool>().prop_map(|good| Event::ServiceSwept {
             service: id("nginx"),
             result: if good { Ok(()) } else { Err("scripted".into()) },

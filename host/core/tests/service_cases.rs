@@ -297,6 +297,65 @@ fn held_sockets_are_closed_when_nobody_will_serve_their_connections() {
     assert_eq!(bench.unlistened, 2);
 }
 
+/// M18: the last tries are begun when `takeover-after` has passed.
+#[test]
+fn given_up_nothing_is_held() {
+    let mut config = service("nginx");
+    config.listen = vec!["0.0.0.0:80".parse().expect("an address")];
+    let mut bench = Bench::with(config.clone());
+    bench.play(&[Move::Deadline, Move::Started(How::Spawned), Move::Ready, KILLED]);
+    for _ in 0..30 {
+        bench.play(&[
+            Move::Deadline,
+            Move::Started(How::Spawned),
+            Move::Time(400),
+            KILLED,
+        ]);
+    }
+    assert_eq!((bench.machine.word(), bench.holding), ("gave-up", false));
+
+    let mut bench = Bench::with(config);
+    bench.play(&[Move::Deadline, Move::Started(How::Spawned), Move::Ready]);
+    bench.play(&[Move::Reconfigure, Move::Deadline]);
+    assert!(!bench.holding, "a reload took `listen` out");
+}
+
+#[test]
+fn workers_without_a_master_that_end_serve_nobody() {
+    let mut bench = Bench::up();
+    bench.play(&[Move::Beheaded, Move::Deadline, Move::StartFails(Class::Config)]);
+    for (ended, poor) in [(501, true), (502, false)] {
+        bench.machine.on_stirred(ended, bench.now);
+        let condition = bench.machine.condition(bench.now);
+        assert_eq!(matches!(condition, Condition::Poor(_)), poor, "{condition:?}");
+    }
+    assert!(matches!(bench.machine.condition(bench.now), Condition::Bad(_)));
+}
+
+/// N22: a look that does not come back is a failure.
+#[test]
+fn what_cannot_be_looked_at_is_ended() {
+    let mut bench = Bench::up();
+    for _ in 0..4 {
+        bench.apply(Move::Deadline);
+    }
+    assert_eq!(bench.machine.word(), "stopping");
+    assert!(bench.said.iter().any(|line| line.contains("cannot be looked at")));
+}
+
+#[test]
+fn hangs_that_lie_far_apart_are_each_mended_at_once() {
+    let mut bench = Bench::up();
+    for _ in 0..8 {
+        bench.apply(Move::Time(3_600_000));
+        bench.play(&[Move::Sees(Seen::NoAnswer); 3]);
+        bench.play(&[KILLED]);
+        let (at, why) = bench.machine.deadline(bench.now).expect("it is started again");
+        assert_eq!((at, why), (bench.now, "service start"));
+        bench.play(&[Move::Deadline, Move::Started(How::Spawned), Move::Ready]);
+    }
+}
+
 fn lives() -> impl Strategy<Value = Vec<(u64, bool)>> {
     proptest::collection::vec((0_u64..30_000, any::<bool>()), 1..40)
 }

@@ -60,6 +60,14 @@ fn an_upgrade_ends_the_old_one_only_when_the_new_one_is_ready() {
 }
 
 #[test]
+fn a_successor_that_comes_after_a_stop_is_sent_away() {
+    let mut bench = Bench::up();
+    bench.play(&[Move::Operate(ServiceAction::Upgrade), Move::Tested(true)]);
+    bench.play(&[Move::Operate(ServiceAction::Stop), Move::Started(How::Spawned)]);
+    assert_eq!(bench.signals, [Signal::Quit, Signal::Kill]);
+}
+
+#[test]
 fn an_upgrade_that_fails_leaves_the_old_one() {
     let ways: [&[Move]; 4] = [
         &[Move::Tested(false)],

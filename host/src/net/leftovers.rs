@@ -4,6 +4,7 @@
 //! Only before anything begins: a router that is to hold them puts them on itself. Kernels before 5.18 have no mark for
 //! addresses; there a router removes those that it is configured for, and no others.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
@@ -51,6 +52,29 @@ impl Keep {
             Kind::Address => {
                 address(body).is_some_and(|(_, address)| self.addresses.contains(&address.address))
             }
+        }
+    }
+}
+
+/// What was kept has no speaker yet. If this ends before there is one, it is taken off after all.
+#[derive(Debug, Default)]
+pub(crate) struct Unspoken {
+    ended: Cell<bool>,
+}
+
+impl Unspoken {
+    /// There is a speaker.
+    pub(crate) fn ends(&self) {
+        self.ended.set(true);
+    }
+}
+
+impl Drop for Unspoken {
+    fn drop(&mut self) {
+        if !self.ended.get()
+            && let Err(error) = remove(&Keep::default())
+        {
+            tracing::warn!("what an earlier life left may still be there: netlink: {error}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::census::{Role, orphans};
 use super::listeners::{Address, held_by};
 use super::nginx_files::{Files, files};
 use super::pid_file;
-use super::proc_table::{Stat, lives, on_our_network, real_user, stat};
+use super::proc_table::{Stat, State, lives, on_our_network, real_user, stat, title};
 use super::program::Program;
 use crate::process::open_pidfd;
 
@@ -52,7 +52,7 @@ pub(crate) fn find(command: &[String]) -> Running {
         .processes()
         .into_iter()
         .filter_map(stat)
-        .filter(|one| is_it(one, &program, &files))
+        .filter(|one| is_it(one, &program, &files, command))
         .collect();
     if masters.len() > 1 {
         let pids: Vec<_> = masters.iter().map(|one| one.pid.to_string()).collect();
@@ -81,19 +81,41 @@ pub(crate) fn find(command: &[String]) -> Running {
     }
 }
 
-/// Workers of this program that serve though the master with this number has ended.
-pub(crate) fn left_by(master: Pid, command: &[String]) -> Vec<Stat> {
+/// The one process of any other program that runs with the very same command line, as an earlier life has started it:
+/// on our network, of our account or root's, and no child of another one of it. Not for the loop's thread.
+pub(crate) fn find_program(command: &[String]) -> Option<(Pid, OwnedFd)> {
+    let program = Program::of(command.first()?)?;
+    let same = |one: &Stat| {
+        one.state != State::Ended
+            && title(one.pid).is_some_and(|title| title == command.join(" "))
+            && !program.is_run_by(one.parent)
+            && on_our_network(one.pid)
+            && real_user(one.pid).is_some_and(trusted)
+    };
+    let mut found = program.processes().into_iter().filter_map(stat).filter(same);
+    let one = found.next().filter(|_| found.next().is_none())?;
+    let pidfd = watched(&one).ok()??;
+    Some((one.pid, pidfd))
+}
+
+/// Root's and our own.
+fn trusted(user: u32) -> bool {
+    user == 0 || user == getuid().as_raw()
+}
+
+/// Workers of this program that serve though this master has ended.
+pub(crate) fn left_by(master: &Stat, command: &[String]) -> Vec<Stat> {
     let Some(program) = command.first().and_then(|program| Program::of(program)) else {
         return Vec::new();
     };
     // Its workers are of its process group, whoever is their parent now.
     let of_it = orphans(&program).into_iter().map(|orphan| orphan.stat);
-    of_it.filter(|orphan| orphan.group == master).collect()
+    of_it.filter(|orphan| orphan.group == master.group).collect()
 }
 
 /// A master of its own, on our network and of our account or root's, that listens where the configuration says.
-fn is_it(one: &Stat, program: &Program, files: &Files) -> bool {
-    let trusted = |user: u32| user == 0 || user == getuid().as_raw();
+/// Where the configuration says nothing, because it is broken just now, the very command line is as good.
+fn is_it(one: &Stat, program: &Program, files: &Files, command: &[String]) -> bool {
     let held = || {
         held_by(one.pid)
             .into_iter()
@@ -104,7 +126,12 @@ fn is_it(one: &Stat, program: &Program, files: &Files) -> bool {
         && !program.is_run_by(one.parent)
         && on_our_network(one.pid)
         && real_user(one.pid).is_some_and(trusted)
-        && listens_there(&held(), files)
+        && (listens_there(&held(), files) || files.listens.is_empty() && began_as(one.pid, command))
+}
+
+/// nginx shows the words that it was started with behind its title.
+fn began_as(pid: Pid, command: &[String]) -> bool {
+    title(pid).is_some_and(|title| title == format!("nginx: master process {}", command.join(" ")))
 }
 
 fn listens_there(held: &[Address], files: &Files) -> bool {
@@ -120,9 +147,10 @@ fn watched(master: &Stat) -> io::Result<Option<OwnedFd>> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::process::Command;
 
     use super::*;
-    use crate::service::testing::{Folder, Nginx, command, configure, free_address};
+    use crate::service::testing::{Folder, Nginx, command, configure, free_address, until};
 
     #[test]
     fn the_master_that_the_configuration_means_is_found_and_no_other() {
@@ -137,6 +165,16 @@ mod tests {
         let neither = Folder::new();
         configure(&neither, "", &format!("listen {};", free_address()));
         assert_eq!(found(&neither), None);
+    }
+
+    #[test]
+    fn a_configuration_that_is_broken_by_now_hides_no_running_master() {
+        let nginx = Nginx::start();
+        configure(&nginx.folder, "this_is_no_directive on;", "");
+        let Running::Master(pid, _) = find(&command(&nginx.folder)) else {
+            panic!("not found")
+        };
+        assert_eq!(pid, nginx.master());
     }
 
     #[test]
@@ -158,14 +196,33 @@ mod tests {
     }
 
     #[test]
+    fn any_other_program_is_known_by_its_whole_command_line_if_it_is_the_only_one() {
+        let words = |seconds: &str| ["/bin/sleep".to_owned(), seconds.to_owned()];
+        let start = |seconds: &str| Command::new("/bin/sleep").arg(seconds).spawn().unwrap();
+        let mut one = start("6789");
+        let found = || find_program(&words("6789")).map(|(pid, _)| pid);
+        until("it is found", || {
+            found() == Some(Pid::from_raw(one.id().cast_signed()))
+        });
+        assert!(find_program(&words("67891")).is_none());
+        let mut other = start("6789");
+        until("there are two, and it is not known which", || found().is_none());
+        for child in [&mut one, &mut other] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
     fn workers_without_a_master_are_found() {
         let mut nginx = Nginx::start();
+        let of_it = stat(nginx.master()).unwrap();
         let orphans = nginx.behead();
         let Running::Orphans(found) = find(&command(&nginx.folder)) else {
             panic!("not found")
         };
         assert_eq!(found.len(), orphans.len());
-        let left = left_by(nginx.master(), &command(&nginx.folder));
+        let left = left_by(&of_it, &command(&nginx.folder));
         assert_eq!(left.len(), orphans.len());
         nginx.successor(orphans[0].pid);
     }

@@ -92,6 +92,18 @@ pub(crate) async fn obtain(
         }
         known.searched = true;
     }
+    if config.kind == ServiceKind::Process && !std::mem::replace(&mut known.searched, true) {
+        let command = config.command.clone();
+        if let Some((pid, pidfd)) = blocking(move || adopt::find_program(&command)).await? {
+            let process =
+                Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
+            return Ok(Obtained {
+                process,
+                how: How::Adopted,
+                orphans: Vec::new(),
+            });
+        }
+    }
     let orphans = std::mem::take(&mut known.orphans);
     if let Some(taken) = sockets_of(&orphans).await? {
         let process = spawn(config, &taken)?;

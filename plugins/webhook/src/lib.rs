@@ -102,7 +102,7 @@ fn slack(event: &Event) -> String {
 fn json(event: &Event) -> String {
     let at = UNIX_EPOCH + Duration::from_millis(event.at_ms);
     let (kind, instance) = subject(event);
-    serde_json::json!({
+    let mut body = serde_json::json!({
         "node": attr(event, "node"),
         "kind": kind,
         "instance": instance,
@@ -114,10 +114,13 @@ fn json(event: &Event) -> String {
         "at": humantime::format_rfc3339_millis(at).to_string(),
         "id": event.id,
         "cause": attr(event, "cause"),
-        "replay": attr(event, "replay"),
-        "phase": attr(event, "phase"),
-    })
-    .to_string()
+    });
+    for word in ["replay", "phase"] {
+        if let Some(value) = attr(event, word) {
+            body[word] = serde_json::json!(value);
+        }
+    }
+    body.to_string()
 }
 
 fn word(state: VrrpState) -> &'static str {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::say;
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("nginx", "nginx-light"),
     ("redis-server", "redis-server"),
     ("keepalived", "keepalived"),

@@ -23,7 +23,8 @@ impl Spoke {
     /// interval is left for what is slow.
     pub fn is_fresh(&self, config: &RouterConfig, now: Instant) -> bool {
         let interval = config.interval.duration();
-        let patience = interval * u32::from(config.down_adverts) - interval / 2;
+        // Peers have a number of adverts of their own, which is three nearly always.
+        let patience = interval * u32::from(config.down_adverts.min(3)) - interval / 2;
         self.at <= now && now.since(self.at) < patience
     }
 }
@@ -53,8 +54,15 @@ impl Engine {
             !matches!(command, Command::RemoveAddresses { router, .. } if carried.contains_key(router))
         });
         for name in carried.keys() {
-            if let Some(router) = self.routers.get_mut(name) {
-                router.addresses = Addresses::default();
+            let Some(router) = self.routers.get_mut(name) else {
+                continue;
+            };
+            router.addresses = Addresses::default();
+            // The VIP is on already: `takeover-after` counts from now.
+            for tracked in &router.config.track.services {
+                if let Some(service) = self.services.get_mut(&tracked.name) {
+                    service.carried_on(self.started);
+                }
             }
         }
     }

@@ -37,8 +37,27 @@ impl Machine {
         self.class = Some(Class::Transient);
         self.down_since.get_or_insert(now);
         out.push(Action::Say(format!("{why}; it is ended and started again"), true));
+        let evidence = self
+            .evidence
+            .iter()
+            .map(|line| Action::Say(format!("evidence: {line}"), false));
+        out.extend(evidence);
         self.cause = why;
+        self.lived = now.since(self.since);
         self.stop_process(pid, signal, Then::Fail, now, out);
+    }
+
+    /// Looks at it do not come back.
+    pub(super) fn cannot_be_looked_at(&mut self, pid: u32, now: Instant, out: &mut Vec<Action>) {
+        let blind = Look {
+            master: Life::Uninterruptible,
+            workers: Vec::new(),
+            answer: None,
+            evidence: Vec::new(),
+            grave: None,
+        };
+        let why = Finding::Hung("it cannot be looked at: the kernel does not answer for it".into());
+        self.on_finding(pid, why, &blind, now, out);
     }
 
     /// A look at one that is not ready yet. The hands show it without workers only if it had time to make some: then it

@@ -20,6 +20,16 @@ impl Machine {
     /// Acts on deadlines.
     pub fn poll(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.poll_errand(now, out);
+        if mem::take(&mut self.let_go) {
+            // It has copies of what it still listens on.
+            out.push(Action::Unlisten);
+        }
+        // While it is being started the hands may be about to open them.
+        let spawning = matches!(self.state, State::Spawning { .. });
+        let overdue = |since: Instant| since + self.config.takeover_after <= now;
+        if !spawning && self.orphans.is_empty() && self.down_since.is_some_and(overdue) {
+            self.unlisten(out);
+        }
         match self.state {
             State::Waiting { until, .. } if until <= now => {
                 self.starts += 1;
@@ -39,6 +49,9 @@ impl Machine {
             }
             State::Up { pid } => {
                 if self.watch.due(&self.config, now) {
+                    if self.watch.is_blind(&self.config) {
+                        return self.cannot_be_looked_at(pid, now, out);
+                    }
                     out.push(Action::Look(pid, self.config.probe.is_some()));
                 }
             }
@@ -67,10 +80,6 @@ impl Machine {
             | State::Broken { .. }
             | State::GaveUp => {}
         }
-        let overdue = |since: Instant| since + self.config.takeover_after <= now;
-        if self.orphans.is_empty() && self.down_since.is_some_and(overdue) {
-            self.unlisten(out);
-        }
     }
 
     /// The hands have a process.
@@ -96,15 +105,20 @@ impl Machine {
                 let new = Some(pid);
                 self.state = State::Replacing { old, new, limit };
             }
-            // Nobody waits for it: it must not run beside another one.
-            State::Up { .. } | State::Replacing { .. } => self.dismiss(pid, Signal::Kill, out),
+            // Nobody waits for it: it must not run beside another one, nor after a stop.
             State::Stopped
-            | State::Starting { .. }
+            | State::Up { .. }
+            | State::Replacing { .. }
             | State::Waiting { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
             | State::Broken { .. }
-            | State::GaveUp => {}
+            | State::GaveUp => {
+                if started.how != How::Adopted && self.pid() != Some(pid) {
+                    self.dismiss(pid, Signal::Kill, out);
+                }
+            }
+            State::Starting { .. } => {}
         }
     }
 
@@ -205,7 +219,10 @@ impl Machine {
                 let why = self.cause.clone();
                 match then {
                     Then::Again => self.wait(now, &why, now),
-                    Then::Fail => self.failed(Class::Transient, why, Duration::ZERO, now, out),
+                    Then::Fail => {
+                        let lived = mem::take(&mut self.lived);
+                        self.failed(Class::Transient, why, lived, now, out);
+                    }
                     Then::Stay => self.stopped(&ended(exit), now, out),
                 }
             }

@@ -116,6 +116,10 @@ pub struct Machine {
     pub(super) killed: bool,
     /// KILL did not end it (N22).
     pub(super) deaf: bool,
+    /// What is held for it is not what is wanted any more.
+    pub(super) let_go: bool,
+    /// How long it had been up when it was found to hang.
+    pub(super) lived: Duration,
     /// It is to be started once what is left of it has ended.
     pub(super) again: bool,
 }
@@ -145,8 +149,16 @@ impl Machine {
             rung: Signal::Quit,
             killed: false,
             deaf: false,
+            let_go: false,
+            lived: Duration::ZERO,
             again: false,
         }
+    }
+
+    /// The VIP is here already and relies on it.
+    pub fn carried_on(&mut self, now: Instant) {
+        self.down_since.get_or_insert(now);
+        self.interrupted = true;
     }
 
     /// The configuration it runs by.
@@ -156,6 +168,7 @@ impl Machine {
 
     /// Takes a new configuration; a running process is not touched, the next start uses it.
     pub fn reconfigure(&mut self, config: ServiceConfig, now: Instant) {
+        self.let_go |= self.config.listen != config.listen;
         self.config = config;
         if matches!(self.state, State::GaveUp | State::Broken { .. }) {
             self.restarts.forget();

@@ -125,8 +125,9 @@ impl Machine {
         self.on_finding(pid, finding, look, now, out);
     }
 
-    /// A worker ended, or something else may have happened.
-    pub fn on_stirred(&mut self, now: Instant) {
+    /// A worker ended.
+    pub fn on_stirred(&mut self, ended: u32, now: Instant) {
+        self.orphans.retain(|orphan| *orphan != ended);
         self.watch.nudge(now);
     }
 

@@ -96,9 +96,16 @@ impl Watch {
             .probe
             .as_ref()
             .map_or(Duration::ZERO, |probe| probe.timeout);
+        // One that has not come back is no good sign: /proc of a process that waits for the kernel blocks, too (N22).
+        self.fails += u32::from(self.looking);
         self.looking = true;
         self.next = Some(now + patience + LOST);
         true
+    }
+
+    /// So many looks in a row have not come back.
+    pub(super) fn is_blind(&self, config: &ServiceConfig) -> bool {
+        self.looking && self.fails >= config.probe.as_ref().map_or(FALL, |probe| probe.fall)
     }
 
     /// Something may have happened: looks soon.

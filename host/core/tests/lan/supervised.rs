@@ -22,8 +22,6 @@ pub(crate) struct Bench {
     spawning: bool,
     /// The main process.
     pub(crate) alive: Option<u32>,
-    /// It is to be replaced by what is being started.
-    replacing: bool,
     /// Its successor.
     successor: Option<u32>,
     /// Main processes that were dismissed.
@@ -37,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) signals: Vec<Signal>,
     pub(crate) said: Vec<String>,
     pub(crate) unlistened: u32,
+    /// Whether the hands hold its sockets.
+    pub(crate) holding: bool,
     asked: u64,
     pub(crate) answers: BTreeMap<u64, Result<String, String>>,
     /// The last wish of an operator was a stop.
@@ -83,7 +83,6 @@ impl Bench {
             pid: 10,
             spawning: false,
             alive: None,
-            replacing: false,
             successor: None,
             dismissed: BTreeSet::new(),
             orphans: Vec::new(),
@@ -94,6 +93,7 @@ impl Bench {
             signals: Vec::new(),
             said: Vec::new(),
             unlistened: 0,
+            holding: false,
             asked: 0,
             answers: BTreeMap::new(),
             stopped: false,
@@ -121,12 +121,12 @@ impl Bench {
                     assert_eq!(self.alive, beside, "a second copy");
                     assert_eq!(self.successor, None, "a third copy");
                     assert!(!self.stopped, "restarted against an operator's wish");
-                    // What would not end in time is swept once more by the start.
                     self.sweeping = false;
                     if !std::mem::take(&mut self.asked_to_start) && beside.is_none() {
                         self.restarts.push(self.now);
                     }
-                    (self.spawning, self.replacing) = (true, beside.is_some());
+                    self.spawning = true;
+                    self.holding |= beside.is_none();
                 }
                 Action::Test => self.testing += 1,
                 Action::Look(pid, _) => {
@@ -151,7 +151,11 @@ impl Bench {
                     );
                     self.sweeping = true;
                 }
-                Action::Unlisten => self.unlistened += 1,
+                Action::Unlisten => {
+                    assert!(!self.spawning, "closed before the hands have opened them");
+                    self.unlistened += 1;
+                    self.holding = false;
+                }
                 Action::Answer(ticket, result) => {
                     assert!(ticket <= self.asked, "nobody asked");
                     assert!(self.answers.insert(ticket, result).is_none(), "answered twice");
@@ -181,10 +185,8 @@ impl Bench {
                 self.spawning = false;
                 self.pid += 1;
                 let pid = self.pid;
-                if self.replacing && self.alive.is_some() && self.machine.word() == "upgrading" {
-                    self.successor = Some(pid);
-                } else if self.alive.is_some() {
-                    // Too late for the upgrade: it is sent away.
+                if self.alive.is_some() {
+                    // Of an upgrade; one that comes too late for it is sent away.
                     self.successor = Some(pid);
                 } else {
                     self.alive = Some(pid);
