@@ -78,14 +78,9 @@ pub(crate) async fn obtain(
         match blocking(move || adopt::find(&command)).await? {
             Running::Master(pid, pidfd) => {
                 refuse_a_units_process(bus, pid).await?;
-                let process =
-                    Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
+                let obtained = adopted(pid, pidfd)?;
                 known.searched = true;
-                return Ok(Obtained {
-                    process,
-                    how: How::Adopted,
-                    orphans: Vec::new(),
-                });
+                return Ok(obtained);
             }
             Running::Orphans(orphans) => known.orphans = orphans,
             Running::Nothing => {}
@@ -95,13 +90,7 @@ pub(crate) async fn obtain(
     if config.kind == ServiceKind::Process && !std::mem::replace(&mut known.searched, true) {
         let command = config.command.clone();
         if let Some((pid, pidfd)) = blocking(move || adopt::find_program(&command)).await? {
-            let process =
-                Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
-            return Ok(Obtained {
-                process,
-                how: How::Adopted,
-                orphans: Vec::new(),
-            });
+            return adopted(pid, pidfd);
         }
     }
     let orphans = std::mem::take(&mut known.orphans);
@@ -129,6 +118,16 @@ pub(crate) async fn obtain(
     Ok(Obtained {
         process: process.map_err(|error| refusal(config, &error))?,
         how: How::Spawned,
+        orphans: Vec::new(),
+    })
+}
+
+/// One that runs already.
+fn adopted(pid: Pid, pidfd: OwnedFd) -> Result<Obtained, Refusal> {
+    let process = Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
+    Ok(Obtained {
+        process,
+        how: How::Adopted,
         orphans: Vec::new(),
     })
 }

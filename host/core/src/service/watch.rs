@@ -105,7 +105,7 @@ impl Watch {
 
     /// So many looks in a row have not come back.
     pub(super) fn is_blind(&self, config: &ServiceConfig) -> bool {
-        self.looking && self.fails >= config.probe.as_ref().map_or(FALL, |probe| probe.fall)
+        self.looking && self.fails >= fall(config)
     }
 
     /// Something may have happened: looks soon.
@@ -212,7 +212,7 @@ impl Watch {
             self.stopped = None;
         }
         if let Some(why) = failure
-            && self.fails >= config.probe.as_ref().map_or(FALL, |probe| probe.fall)
+            && self.fails >= fall(config)
         {
             return Finding::Hung(format!("it does not answer: {why}"));
         }
@@ -297,4 +297,9 @@ impl Watch {
     fn dead_within(&self, within: Duration, now: Instant) -> usize {
         self.deaths.iter().filter(|at| **at + within > now).count()
     }
+}
+
+/// So many failures in a row, and it hangs.
+fn fall(config: &ServiceConfig) -> u32 {
+    config.probe.as_ref().map_or(FALL, |probe| probe.fall)
 }
