@@ -69,7 +69,6 @@ pub(crate) fn nginx_of_somebody_else_is_adopted() -> Result<()> {
     })?;
     drop(load);
     one.must("stop")?;
-    // The program is asked for its pid file now and then, and is there for a moment.
     wait_until("nothing of it left", Duration::from_secs(15), || {
         Ok(nginx::all(one.node())?.is_empty())
     })

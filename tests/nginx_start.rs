@@ -153,7 +153,6 @@ pub(crate) fn a_stop_names_its_rung() -> Result<()> {
     nginx::freeze(one.node())?;
     let said = one.must("stop")?;
     ensure!(said.contains("after TERM"), "frozen: {said}");
-    // The program is asked for its pid file now and then, and is there for a moment.
     wait_until("nothing of it left", Duration::from_secs(15), || {
         Ok(nginx::all(one.node())?.is_empty())
     })

@@ -162,12 +162,17 @@ pub fn thaw(node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// Every process of it.
+/// Every process of it that serves: not a program that is only asked for something (`nginx -T`) and gone at once.
 pub fn all(node: &Node) -> Result<Vec<Process>> {
     Ok(node
         .processes()?
         .into_iter()
-        .filter(|process| process.comm == "nginx")
+        .filter(|process| {
+            process
+                .argv
+                .first()
+                .is_some_and(|title| title.starts_with("nginx: "))
+        })
         .collect())
 }
 
