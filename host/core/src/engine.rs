@@ -162,6 +162,9 @@ impl Engine {
 
     /// Everything that happens comes in here.
     pub fn handle(&mut self, event: Event, now: Instant) {
+        if !matches!(event, Event::Packet(_)) {
+            self.wake(now);
+        }
         let mut judges = self.changes_standing(&event, now);
         match event {
             Event::Packet(packet) => return self.on_packet(&packet, now),

@@ -5,6 +5,7 @@
 //! | who becomes master | `vrrp/machine.rs` |
 //! | what an advert does | `vrrp/hearing.rs` |
 //! | how long until | `vrrp/timing.rs` |
+//! | what happens after a pause | `vrrp/waking.rs` |
 //! | who moves together | `engine/groups.rs` |
 //! | which packets count, and why one does not | `vrrp/accept.rs`, `vrrp/rejection.rs` |
 //! | who else speaks on a virtual router | `vrrp/peers.rs`, of others `vrrp/foreign.rs` |
@@ -44,6 +45,7 @@ pub mod event;
 pub mod health;
 pub mod hooks;
 pub mod ids;
+pub mod lateness;
 pub mod plugin;
 pub mod service;
 pub mod status;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Family, Vrid, VrrpState};
+use crate::lateness::Lateness;
 use crate::plugin::call::Status;
 
 /// Version of this schema; grows when a field changes its meaning or goes.
@@ -101,6 +102,9 @@ pub struct RouterStatus {
     pub alarms: Vec<String>,
     /// Everyone who was heard on this VRID.
     pub peers: Vec<PeerStatus>,
+    /// How late its timers were acted on.
+    #[serde(default)]
+    pub lateness: Lateness,
     /// Counters.
     pub counters: Counters,
 }

@@ -9,7 +9,7 @@ use crate::health::check::Flip;
 use crate::ids::{CheckName, RouterName, ServiceName, VrrpState};
 use crate::service::action::Action as ServiceAction;
 use crate::service::machine::Machine as Service;
-use crate::time::Instant;
+use crate::time::{Instant, millis};
 use crate::vrrp::voice::News;
 
 impl Engine {
@@ -64,6 +64,19 @@ impl Engine {
         }
         for News { message, warning } in deeds.news {
             self.record("vrrp", name.as_str(), message, warning, now);
+        }
+    }
+
+    /// Routers that should have acted long ago listen first, whatever it is that wakes them (S10).
+    pub(super) fn wake(&mut self, now: Instant) {
+        for name in self.due.at(now) {
+            let mut late = None;
+            self.with_router(&name, now, |router, _| late = router.wake(now));
+            if let Some(late) = late {
+                let late = millis(late);
+                let message = format!("woke up {late} ms late: it listens before it speaks or takes over");
+                self.record("vrrp", name.as_str(), message, true, now);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::command::{Command, Holdings};
 use crate::config::router::RouterConfig;
@@ -10,6 +11,7 @@ use crate::engine::carrying::Spoke;
 use crate::engine::strays::{Strays, difference};
 use crate::event::Packet;
 use crate::ids::{Priority, VrrpState};
+use crate::lateness::Lateness;
 use crate::status::Counters;
 use crate::time::Instant;
 use crate::vrrp::accept::{Accepted, Arrival, judge};
@@ -61,6 +63,7 @@ pub(crate) struct Router {
     pub(crate) clock: Clock,
     pub(crate) voice: Voice,
     pub(crate) counters: Counters,
+    pub(crate) lateness: Lateness,
     /// What changes its priority or fitness just now.
     pub(crate) reasons: Vec<String>,
 }
@@ -86,6 +89,7 @@ impl Router {
             clock: Clock::default(),
             voice: Voice::default(),
             counters: Counters::default(),
+            lateness: Lateness::default(),
             reasons: Vec::new(),
         }
     }
@@ -150,11 +154,16 @@ impl Router {
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Instant, deeds: &mut Deeds) {
+        if let Some(late) = self.late(now) {
+            self.lateness.note(late);
+        }
         let mut actions = Vec::new();
         self.machine.on_time(now, &mut actions);
         self.perform(actions, now, deeds);
-        let step = self.addresses.poll(now);
-        self.take(step, deeds);
+        if !self.is_silent() {
+            let step = self.addresses.poll(now);
+            self.take(step, deeds);
+        }
         if self.strays.poll(now) {
             self.remove_strays(&Holdings::default(), deeds);
         }
@@ -162,6 +171,19 @@ impl Router {
         self.peers.poll(now, &mut self.voice);
         self.rivals.poll(now, &mut self.voice);
         deeds.news.extend(self.voice.take());
+    }
+
+    /// Something has happened: if its timer ran out long ago, it listens first. Returns how late it is then.
+    pub(crate) fn wake(&mut self, now: Instant) -> Option<Duration> {
+        let late = self.late(now).filter(|_| self.machine.wakes(now))?;
+        self.lateness.note(late);
+        Some(late)
+    }
+
+    /// How late the timer of the protocol is, if it is due.
+    fn late(&self, now: Instant) -> Option<Duration> {
+        let due = self.machine.deadline().map(|(due, _)| due);
+        due.filter(|due| *due <= now).map(|due| now.since(due))
     }
 
     /// Fitness or priority may have changed.
@@ -202,9 +224,12 @@ impl Router {
 
     /// When to call `tick`, and why.
     pub(crate) fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let addresses = [self.addresses.deadline(), self.strays.deadline()];
+        let speaks = !self.is_silent();
+        let addresses = self.addresses.deadline().filter(|_| speaks);
+        let addresses = [addresses, self.strays.deadline()];
         let addresses = addresses.into_iter().flatten().min().map(|at| (at, "addresses"));
-        let announce = self.announcer.deadline().map(|at| (at, "announce"));
+        let announce = self.announcer.deadline().filter(|_| speaks);
+        let announce = announce.map(|at| (at, "announce"));
         let peers = self.peers.deadline().map(|at| (at, "peer"));
         let rivals = self.rivals.deadline().map(|at| (at, "rival"));
         [self.machine.deadline(), addresses, announce, peers, rivals]
@@ -278,6 +303,11 @@ impl Router {
                 }
             }
         }
+    }
+
+    /// Master that woke up late: it neither announces nor puts anything on before it has listened (S10).
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_master() && self.machine.is_listening()
     }
 
     pub(crate) fn is_master(&self) -> bool {

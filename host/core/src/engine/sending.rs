@@ -51,6 +51,9 @@ impl Router {
 
     /// Sends the announcements that are due.
     pub(crate) fn announce(&mut self, now: Instant, deeds: &mut Deeds) {
+        if self.is_silent() {
+            return;
+        }
         let all = self.announced();
         while let Some(burst) = self.announcer.poll(&self.config.garp, all.len(), now) {
             let (addresses, repeat) = match burst {

@@ -89,6 +89,7 @@ fn router_status(router: &Router, now: Instant) -> RouterStatus {
         peers,
         rivals,
         counters,
+        lateness,
         reasons,
         ..
     } = router;
@@ -134,6 +135,7 @@ fn router_status(router: &Router, now: Instant) -> RouterStatus {
             .iter()
             .map(|speaker| peer_status(config, speaker, now))
             .collect(),
+        lateness: *lateness,
         counters: *counters,
     }
 }

@@ -121,6 +121,7 @@ fn why_router(router: &RouterStatus) -> Vec<String> {
             .map(|error| format!("addresses: {error}")),
     );
     lines.extend(router.peers.iter().map(peer_line));
+    lines.extend(router.lateness.line());
     lines.extend(counter_lines(&router.counters));
     lines
 }

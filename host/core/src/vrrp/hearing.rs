@@ -40,6 +40,7 @@ impl Machine {
             });
             self.base = (now, true);
             self.wants = false;
+            self.listening = false;
             self.timer = Some(now + skew(self.version, self.priority, self.learned));
             return;
         }
@@ -73,6 +74,10 @@ impl Machine {
     }
 
     fn master_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
+        if advert.priority == 0 && self.listening {
+            self.speak_again(now, out);
+            return;
+        }
         if advert.priority == 0 {
             // R-6.4.3-10
             if may_answer(&mut self.greeted, now) {
@@ -111,6 +116,12 @@ impl Machine {
             self.worse_since = None;
             self.enter(VrrpState::Backup, cause, now, out);
             self.restart_down_timer(now);
+            return;
+        }
+        if self.listening || self.overslept(now) {
+            // It speaks as soon as everything else that has queued was heard, too (S10).
+            self.listening = true;
+            self.timer = Some(now);
             return;
         }
         if self.version == Version::V3 && may_answer(&mut self.reasserted, now) {

@@ -78,6 +78,8 @@ pub struct Machine {
     /// When a losing master was answered last, and when a goodbye was.
     pub(super) reasserted: Option<Instant>,
     pub(super) greeted: Option<Instant>,
+    /// It woke up late and listens before it speaks or takes over.
+    pub(super) listening: bool,
     /// Member of a sync group: Master_Down alone does not make it Master, its group does.
     grouped: bool,
     /// Backup whose Master_Down has passed: it waits for its group.
@@ -104,6 +106,7 @@ impl Machine {
             worse_since: None,
             reasserted: None,
             greeted: None,
+            listening: false,
             grouped: false,
             wants: false,
             heard: None,
@@ -154,8 +157,9 @@ impl Machine {
                 self.rearm_backup(now);
             }
             (VrrpState::Master, Standing::Fit(priority) | Standing::Waiting(_, priority)) => {
-                if priority != self.priority {
-                    self.priority = priority;
+                let changed = priority != self.priority;
+                self.priority = priority;
+                if changed && !self.listening {
                     self.send(now, out);
                 }
             }
@@ -186,6 +190,8 @@ impl Machine {
                 let cause = self.takeover_cause(now);
                 self.become_master(cause, now, out);
             }
+            // S10
+            VrrpState::Master if self.listening => self.speak_again(now, out),
             // R-6.4.3-9
             VrrpState::Master => self.send(now, out),
             VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => self.timer = None,
@@ -318,6 +324,7 @@ impl Machine {
     pub(super) fn enter(&mut self, state: VrrpState, cause: String, now: Instant, out: &mut Vec<Action>) {
         let from = self.state;
         self.wants = false;
+        self.listening = false;
         if matches!(state, VrrpState::Init | VrrpState::Fault | VrrpState::Stopped) {
             self.timer = None;
             self.heard = None;
@@ -335,12 +342,13 @@ impl Machine {
     pub(super) fn restart_down_timer(&mut self, now: Instant) {
         self.base = (now, false);
         self.wants = false;
+        self.listening = false;
         self.rearm_backup(now);
     }
 
     /// The priority may have changed: the running timer shifts by the difference of skews (keepalived 2.6).
     fn rearm_backup(&mut self, now: Instant) {
-        if self.wants {
+        if self.wants || self.listening {
             return;
         }
         let (start, goodbye) = self.base;

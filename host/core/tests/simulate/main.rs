@@ -16,6 +16,7 @@ mod ending;
 mod faults;
 mod generate;
 mod judge;
+mod nap;
 mod node;
 mod one_way;
 mod plan;

@@ -10,6 +10,7 @@ use standfast_core::time::Instant;
 use standfast_core::wire::advert::Advert;
 
 use crate::lan::config::centis;
+use crate::nap::{Nap, Timer};
 use crate::node::Node;
 use crate::plan::PreemptPlan;
 use crate::sight::{Cause, View, adverts, view};
@@ -37,6 +38,7 @@ pub(crate) struct Watcher {
     own: (AdvertInterval, AdvertInterval),
     /// Whether the addresses are wanted, as the commands say.
     wanted: bool,
+    nap: Nap,
 }
 
 impl Default for Watcher {
@@ -58,6 +60,7 @@ impl Default for Watcher {
             spoke: never,
             own: (any, any),
             wanted: false,
+            nap: Nap::default(),
         }
     }
 }
@@ -136,8 +139,26 @@ impl Watcher {
         if let Some((from, to)) = moved {
             self.judge_move(from, to, cause, now, node);
         }
-        self.judge_adverts(&adverts(commands, node), before, cause, now, node);
+        let said = adverts(commands, node);
+        let says = said.iter().any(|advert| advert.priority > 0);
+        let announces = commands
+            .iter()
+            .any(|command| matches!(command, Command::Announce { .. }));
+        self.nap
+            .judge(cause, self.timer(before.state, node), says || announces, now);
+        self.judge_adverts(&said, before, cause, now, node);
         self.keep_book(before.state, cause, now, node);
+        let hears = matches!(cause, Cause::Heard { own: false, .. });
+        let heard = match after.state {
+            VrrpState::Master => hears || self.armed == now,
+            _ => self.base.0 == now,
+        };
+        if hears {
+            self.nap.heard(now);
+        }
+        if moved.is_some() || heard {
+            self.nap.over();
+        }
         self.judge_deadline(engine, now, node);
     }
 
@@ -293,15 +314,33 @@ impl Watcher {
         }
     }
 
+    /// What it waits for in this state.
+    fn timer(&self, state: VrrpState, node: &Node) -> Timer {
+        let ((least, interval), due) = match state {
+            VrrpState::Master => (self.own, self.armed + self.own.1.duration()),
+            _ => (
+                self.learned,
+                self.base.0 + self.wait(self.base.1, self.learned.1, node),
+            ),
+        };
+        Timer {
+            state,
+            due,
+            interval: interval.duration(),
+            skew: self.wait(true, interval, node),
+            exact: least == interval,
+        }
+    }
+
     /// A deadline is not forgotten: the engine wants to be woken in time.
     fn judge_deadline(&self, engine: &Engine, now: Instant, node: &Node) {
         let at_latest = match self.view.state {
-            VrrpState::Master => self.armed + self.own.1.duration(),
             VrrpState::Backup if self.loose => return,
-            VrrpState::Backup => self.base.0 + self.wait(self.base.1, self.learned.1, node),
+            state @ (VrrpState::Master | VrrpState::Backup) => self.timer(state, node).due,
             VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => return,
         };
         let wakes = engine.poll_timeout(now).map(|(at, _)| at);
+        let at_latest = at_latest.max(self.nap.end().unwrap_or(at_latest));
         let in_time = wakes.is_some_and(|at| at <= at_latest.max(now));
         assert!(
             in_time,
