@@ -313,6 +313,7 @@ impl Daemon {
                     source: received.source,
                     destination: received.destination,
                     ttl: received.ttl,
+                    waited: received.waited,
                     payload: received.payload,
                 };
                 self.engine.handle(Event::Packet(packet), now());

@@ -183,6 +183,8 @@ pub struct Packet {
     pub destination: IpAddr,
     /// Its TTL or hop limit.
     pub ttl: u8,
+    /// How long it waited to be read: timers count from its arrival (S10).
+    pub waited: Duration,
     /// Its payload.
     pub payload: Vec<u8>,
 }

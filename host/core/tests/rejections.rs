@@ -3,6 +3,7 @@
 mod lan;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use lan::Lan;
 use lan::config::{ETH, VIP, With, config, id, router, version_2, vip};
@@ -139,6 +140,7 @@ impl Case {
             source: self.source,
             destination: self.destination,
             ttl: self.ttl,
+            waited: Duration::ZERO,
             payload,
         }
     }

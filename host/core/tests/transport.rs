@@ -48,6 +48,7 @@ fn hears(lan: &mut Lan, source: IpAddr, destination: IpAddr, ttl: u8, form: Chec
     let packet = Packet {
         destination,
         ttl,
+        waited: Duration::ZERO,
         ..packet(source, payload)
     };
     lan.handle(0, Event::Packet(packet));

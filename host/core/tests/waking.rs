@@ -4,9 +4,11 @@ mod lan;
 
 use std::time::Duration;
 
-use lan::Lan;
-use lan::config::{VIP, ms, node, secs};
-use standfast_core::ids::VrrpState;
+use lan::config::{VIP, ms, node, priority, secs};
+use lan::{Lan, packet};
+use standfast_core::event::{Event, Packet};
+use standfast_core::ids::{AdvertInterval, Version, VrrpState};
+use standfast_core::vrrp::timing::master_down;
 
 /// The whole machine of a node stands still for so long: what was sent to it meanwhile is lost.
 fn machine_pauses(lan: &mut Lan, node: usize, pause: Duration) {
@@ -131,4 +133,27 @@ fn a_master_that_slept_puts_nothing_back_before_it_has_listened() {
     assert_eq!(lan.owners(), []);
     lan.wait_master(1, secs(2));
     assert_eq!(lan.arp.get(&VIP), Some(&1));
+}
+
+/// It is late, not silent: what a backup waits for counts from when the advert came in.
+#[test]
+fn master_down_counts_from_the_arrival_of_the_last_advert() {
+    let mut lan = pair();
+    lan.run_for(secs(5));
+    lan.crash(1);
+    lan.run_for(ms(500));
+    let payload = lan
+        .sent
+        .iter()
+        .rfind(|sent| sent.node == 1)
+        .expect("it spoke")
+        .bytes
+        .clone();
+    let late = Packet {
+        waited: ms(400),
+        ..packet([10, 0, 0, 2].into(), payload)
+    };
+    lan.handle(0, Event::Packet(late));
+    let down = master_down(Version::V3, priority(100), AdvertInterval::DEFAULT, 3);
+    assert_eq!(lan.wait_state(0, VrrpState::Master, secs(5)), down - ms(400));
 }

@@ -339,6 +339,7 @@ mod tests {
                     source,
                     destination: GROUP,
                     ttl: 255,
+                    waited: std::time::Duration::ZERO,
                     payload: advert.encode(source, GROUP, ChecksumForm::PseudoHeader),
                 }),
                 now,

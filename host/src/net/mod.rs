@@ -1,6 +1,7 @@
 //! The network as the kernel shows it: adverts, frames, links, addresses, routes and filters.
 
 pub(crate) mod addresses;
+pub(crate) mod arrival;
 pub(crate) mod device;
 pub(crate) mod filter;
 pub(crate) mod filter_wishes;

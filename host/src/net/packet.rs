@@ -1,6 +1,7 @@
 //! What a VRRP socket reads: a packet without its IP header, or why it is none.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// One packet off the wire, its IP header parsed away. Nothing of the payload has been looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) struct Received {
     pub(crate) destination: IpAddr,
     /// TTL or hop limit: 255 if no router was on the way.
     pub(crate) ttl: u8,
+    /// How long it waited to be read.
+    pub(crate) waited: Duration,
     /// The VRRP message.
     pub(crate) payload: Vec<u8>,
 }

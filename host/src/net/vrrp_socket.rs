@@ -7,9 +7,12 @@ use nix::errno::Errno;
 use nix::libc;
 use socket2::Socket;
 use standfast_core::ids::{Family, IfName};
+use standfast_core::time::Instant;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::alarm::now;
+use crate::net::arrival::stamp;
 use crate::net::packet::Read;
 use crate::net::{vrrp_socket_v4 as v4, vrrp_socket_v6 as v6};
 use crate::readable::readable;
@@ -32,6 +35,8 @@ pub(crate) struct VrrpSocket {
     family: Family,
     index: u32,
     dropped: Dropped,
+    /// When nothing waited in it, last: what is read now came in after that, whatever the wall clock says.
+    empty: Instant,
 }
 
 impl VrrpSocket {
@@ -44,6 +49,7 @@ impl VrrpSocket {
             Family::V4 => v4::open(interface, index)?,
             Family::V6 => v6::open(interface, index)?,
         };
+        stamp(&socket)?;
         socket.set_priority(PRIORITY_INTERACTIVE)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         forget_queue(&socket)?;
@@ -52,6 +58,7 @@ impl VrrpSocket {
             family,
             index,
             dropped: Dropped::default(),
+            empty: now(),
         };
         opened.join()?;
         Ok(opened)
@@ -138,17 +145,20 @@ impl VrrpSocket {
         };
         // The kernel itself is asked: after a pause of the whole process the runtime does not know yet what has
         // queued (S10). Only then its readiness is made right.
-        let read = match read(self.socket.get_ref()) {
+        let mut read = match read(self.socket.get_ref()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.socket.try_io(Interest::READABLE, read)
             }
             read => read,
         };
-        match &read {
+        match &mut read {
             Ok(Read::Oversized) => self.dropped.oversized += 1,
             Ok(Read::Malformed) => self.dropped.malformed += 1,
-            Ok(Read::Packet(_)) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Ok(Read::Packet(packet)) => packet.waited = packet.waited.min(now().since(self.empty)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.empty = now();
+                return Ok(None);
+            }
             Err(_) => {}
         }
         read.map(Some)

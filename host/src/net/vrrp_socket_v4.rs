@@ -1,15 +1,17 @@
 //! The IPv4 half of a VRRP socket: a raw socket that hears whole packets.
 
-use std::io::{self, IoSlice, Read as _};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use standfast_core::ids::IfName;
 use standfast_core::wire::checksum::PROTOCOL;
 
+use crate::net::arrival::waited;
 use crate::net::packet::{Read, Received};
 use crate::net::socket_option::{kernel_index, set};
 
@@ -84,14 +86,31 @@ pub(super) fn send(
 }
 
 /// Reads one packet.
-pub(super) fn read(mut socket: &Socket) -> io::Result<Read> {
+pub(super) fn read(socket: &Socket) -> io::Result<Read> {
     let mut buffer = [0; BUFFER];
-    let length = socket.read(&mut buffer)?;
-    if length == BUFFER {
+    let mut control = nix::cmsg_space!(libc::timespec);
+    let mut parts = [IoSliceMut::new(&mut buffer)];
+    let message = recvmsg::<SockaddrIn>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(&mut control),
+        MsgFlags::MSG_DONTWAIT,
+    )?;
+    let (length, truncated) = (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC));
+    let mut stamp = None;
+    for beside in message.cmsgs()? {
+        if let ControlMessageOwned::ScmTimestampns(time) = beside {
+            stamp = Some(time);
+        }
+    }
+    if truncated {
         return Ok(Read::Oversized);
     }
+    let waited = stamp.map_or(Duration::ZERO, waited);
     let packet = buffer.get(..length).and_then(parse);
-    Ok(packet.map_or(Read::Malformed, Read::Packet))
+    Ok(packet.map_or(Read::Malformed, |packet| {
+        Read::Packet(Received { waited, ..packet })
+    }))
 }
 
 /// Takes the IPv4 header off: options are skipped, padding behind the total length is cut, a fragment is refused.
@@ -124,6 +143,7 @@ fn parse(packet: &[u8]) -> Option<Received> {
         source: [s0, s1, s2, s3].into(),
         destination: [d0, d1, d2, d3].into(),
         ttl,
+        waited: Duration::ZERO,
         payload: packet.get(header..total)?.to_vec(),
     })
 }
@@ -167,6 +187,7 @@ mod tests {
                 source: [10, 0, 0, 1].into(),
                 destination: GROUP.into(),
                 ttl: 254,
+                waited: Duration::ZERO,
                 payload: b"advert".to_vec(),
             };
             assert_eq!(parse(&packet(options, b"advert", padding)), Some(expected));

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use nix::libc;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg};
@@ -11,6 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use standfast_core::ids::IfName;
 use standfast_core::wire::checksum::PROTOCOL;
 
+use crate::net::arrival::waited;
 use crate::net::packet::{Read, Received};
 use crate::net::socket_option::kernel_index;
 
@@ -76,7 +78,7 @@ pub(super) fn send(
 /// Reads one packet.
 pub(super) fn read(socket: &Socket) -> io::Result<Read> {
     let mut buffer = [0; BUFFER];
-    let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
+    let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::timespec);
     let mut parts = [IoSliceMut::new(&mut buffer)];
     let message = recvmsg::<SockaddrIn6>(
         socket.as_raw_fd(),
@@ -86,13 +88,14 @@ pub(super) fn read(socket: &Socket) -> io::Result<Read> {
     )?;
     let (length, truncated) = (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC));
     let source = message.address.map(|address| address.ip());
-    let (mut destination, mut hop_limit) = (None, None);
+    let (mut destination, mut hop_limit, mut stamp) = (None, None, None);
     for beside in message.cmsgs()? {
-        #[allow(clippy::wildcard_enum_match_arm, reason = "only two kinds were asked for")]
+        #[allow(clippy::wildcard_enum_match_arm, reason = "only three kinds were asked for")]
         match beside {
             ControlMessageOwned::Ipv6PacketInfo(info) => {
                 destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
             }
+            ControlMessageOwned::ScmTimestampns(time) => stamp = Some(time),
             ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = u8::try_from(limit).ok(),
             _ => {}
         }
@@ -107,6 +110,7 @@ pub(super) fn read(socket: &Socket) -> io::Result<Read> {
         source: source.into(),
         destination: destination.into(),
         ttl,
+        waited: stamp.map_or(Duration::ZERO, waited),
         payload: buffer.get(..length).unwrap_or_default().to_vec(),
     }))
 }

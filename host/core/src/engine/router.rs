@@ -109,7 +109,7 @@ impl Router {
             clock: self.clock,
         };
         match judge(&self.config, arrival, &mut self.numbers) {
-            Ok(accepted) => self.on_advert(packet.source, &accepted, now, deeds),
+            Ok(accepted) => self.on_advert(packet, &accepted, now, deeds),
             Err(why) => {
                 *why.counter(&mut self.counters) += 1;
                 let seen = glimpse(&packet.payload, self.config.family);
@@ -120,7 +120,8 @@ impl Router {
         deeds.news.extend(self.voice.take());
     }
 
-    fn on_advert(&mut self, source: IpAddr, accepted: &Accepted, now: Instant, deeds: &mut Deeds) {
+    fn on_advert(&mut self, packet: &Packet, accepted: &Accepted, now: Instant, deeds: &mut Deeds) {
+        let source = packet.source;
         let advert = &accepted.advert;
         let counters = &mut self.counters;
         counters.adverts_received += 1;
@@ -132,7 +133,9 @@ impl Router {
         self.peers.accepted(source, accepted, now, &mut self.voice);
         let (was_master, sent) = (self.is_master(), self.counters.adverts_sent);
         let mut actions = Vec::new();
-        self.machine.on_advert(source, advert, now, &mut actions);
+        // A backup waits from the arrival on, a master answers now.
+        let heard = if was_master { now } else { now - packet.waited };
+        self.machine.on_advert(source, advert, heard, &mut actions);
         self.perform(actions, now, deeds);
         if was_master && self.is_master() && advert.priority > 0 {
             self.on_worse(source, advert, sent, now);

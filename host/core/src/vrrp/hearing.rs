@@ -16,7 +16,7 @@ use crate::wire::advert::Advert;
 const REASSERT_LIMIT: Duration = Duration::from_millis(10);
 
 impl Machine {
-    /// An accepted advert.
+    /// An accepted advert; `now`: when a Backup got it, when a Master reads it.
     pub fn on_advert(&mut self, source: IpAddr, advert: &Advert, now: Instant, out: &mut Vec<Action>) {
         // S7: an own frame that comes back has no effect.
         if self.primary == Some(source) {
@@ -30,7 +30,8 @@ impl Machine {
         }
     }
 
-    fn backup_hears(&mut self, source: IpAddr, advert: &Advert, now: Instant) {
+    fn backup_hears(&mut self, source: IpAddr, advert: &Advert, arrived: Instant) {
+        let now = arrived.max(self.since);
         if advert.priority == 0 {
             // R-6.4.2-8
             self.heard = Some(Heard {

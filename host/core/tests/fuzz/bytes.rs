@@ -132,6 +132,7 @@ pub(crate) fn life(bytes: &[u8]) {
                     source,
                     destination,
                     ttl,
+                    waited: Duration::ZERO,
                     payload,
                 })
             }

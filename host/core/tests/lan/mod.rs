@@ -304,6 +304,7 @@ pub(crate) fn packet(source: IpAddr, payload: Vec<u8>) -> Packet {
         source,
         destination: GROUP,
         ttl: 255,
+        waited: Duration::ZERO,
         payload,
     }
 }

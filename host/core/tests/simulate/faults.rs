@@ -82,6 +82,7 @@ impl World {
                     source,
                     destination,
                     ttl: 255,
+                    waited: std::time::Duration::ZERO,
                     payload,
                 };
                 self.told(node, Event::Packet(packet));

@@ -245,6 +245,7 @@ impl World {
                     source: *source,
                     destination: *destination,
                     ttl: *ttl,
+                    waited: std::time::Duration::ZERO,
                     payload: bytes.clone(),
                 };
                 self.tell(|_| format!("node {node} sends priority {}", bytes[2]));
