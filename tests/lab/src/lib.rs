@@ -6,7 +6,7 @@
 //! faults `world`, `lan`, `switch` · what a client sees `probe` · what is on the wire `sniff`, `wire`, `dissect` · who has
 //! which address `owners` · what a virtual router is, in every dialect `router` · what runs in a node `standfast`,
 //! `keepalived`, `frr`, `nginx` (kept alive: `supervised`), any speaker of VRRP `speaker`, a small web server `web` · many routers moved at once and timed `rows` · garbage
-//! `hostile`, packets made by hand `forge` · test programs `runner` · plugins in other languages `languages` · the three verbs `demo`, `suite`, `bench`.
+//! `hostile`, packets made by hand `forge` · test programs `runner` · plugins in other languages `languages` · the verbs `demo`, `suite`, `bench`, `faults`.
 
 pub mod bench;
 pub mod bugs;
@@ -16,6 +16,7 @@ pub mod demo;
 pub mod dissect;
 pub mod enter;
 pub mod error;
+pub mod faults;
 pub mod forge;
 pub mod frr;
 pub mod fuzz;

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use standfast_lab::enter::{code_of, enter, inside, settle};
 use standfast_lab::error::Result;
-use standfast_lab::{bench, bugs, cargo, demo, fuzz, languages, provision, say, sim, suite, verbs};
+use standfast_lab::{bench, bugs, cargo, demo, faults, fuzz, languages, provision, say, sim, suite, verbs};
 
 const HELP: &str = "\
 The laboratory of standfast: two nodes, a client and real nginx in network namespaces of this machine.
 
-Usage: cargo lab <demo|test|bench|languages|sim|bugs|fuzz> [options]
+Usage: cargo lab <demo|test|bench|faults|languages|sim|bugs|fuzz> [options]
 
   demo [--auto]    show every fault of the story and what it costs a client
                    --auto: without stops; ends with a table and exit code 0 or 1
@@ -18,6 +18,8 @@ Usage: cargo lab <demo|test|bench|languages|sim|bugs|fuzz> [options]
   bench [--quick] [failover|load|crowd|checks|scripts|plugins|services]
                    measure, beside keepalived: what faults cost, adverts under load, a thousand routers; and the cost of
                    a check, faults of nginx under each keeper (--quick: 15 minutes, else 60)
+  faults [ROW]     try every fault of the matrix under standfast and keepalived, 10 minutes, and print what each costs;
+                   exit code 1 if one costs more than it may. ROW: a number (12a) or a part of a name
   languages [NAME] install the compilers of other languages below the target folder and build examples/plugins/ with them
   sim [--seeds N]  run so many schedules of the simulator; --start N: from this seed, --seed N: this one as a story
   bugs [FILTER]    put every defect of the bug bank back into a copy of the core: the named test must fail
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         ["bench", "--quick"] => measured(true, None),
         ["bench", part] if bench::PARTS.contains(&part) => measured(false, Some(part)),
         ["bench", "--quick", part] if bench::PARTS.contains(&part) => measured(true, Some(part)),
+        ["faults"] => prepared(true, || apart(|| faults::run(None))),
+        ["faults", row] if !row.starts_with('-') => prepared(true, || apart(|| faults::run(Some(row)))),
         ["languages"] => plain(languages::run(None)),
         ["languages", name] if languages::LANGUAGES.contains(&name) => plain(languages::run(Some(name))),
         ["sim", ref options @ ..] if options.first() != Some(&"--help") => plain(sim::run(options)),

@@ -17,7 +17,7 @@ const PRIORITIES: [u8; 2] = [100, 90];
 
 /// Who keeps nginx alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keeper {
+pub(crate) enum Keeper {
     Standfast,
     /// standfast, which holds the listening sockets.
     Held,
@@ -28,9 +28,9 @@ pub(super) enum Keeper {
 }
 
 impl Keeper {
-    pub(super) const ALL: [Self; 4] = [Self::Standfast, Self::Held, Self::Recipe, Self::Loop];
+    pub(crate) const ALL: [Self; 4] = [Self::Standfast, Self::Held, Self::Recipe, Self::Loop];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Standfast => "standfast",
             Self::Held => "standfast, held listeners",
@@ -42,15 +42,15 @@ impl Keeper {
 
 /// nginx kept alive on `lb01`, and on `lb02` where somebody moves the VIP.
 #[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) world: World,
+pub(crate) struct Kept {
+    pub(crate) world: World,
     daemon: Option<Daemon>,
     program: Option<Program>,
 }
 
 impl Kept {
     /// nginx is up and the VIP at `lb01`.
-    pub(super) fn start(keeper: Keeper) -> Result<Self> {
+    pub(crate) fn start(keeper: Keeper) -> Result<Self> {
         let mut kept = Self {
             world: World::new()?,
             daemon: None,
@@ -97,7 +97,7 @@ impl Kept {
     }
 
     /// Has nginx read its file again, as its keeper does it.
-    pub(super) fn reload(&self) -> Result<()> {
+    pub(crate) fn reload(&self) -> Result<()> {
         match &self.daemon {
             Some(daemon) => asked(daemon, "reload"),
             None => self
@@ -109,13 +109,13 @@ impl Kept {
     }
 
     /// Starts the program anew without a gap.
-    pub(super) fn upgrade(&self) -> Result<()> {
+    pub(crate) fn upgrade(&self) -> Result<()> {
         let daemon = self.daemon.as_ref().doing(|| "no standfast".to_owned())?;
         asked(daemon, "upgrade")
     }
 
     /// Kills the daemon, and starts it again.
-    pub(super) fn restart_daemon(&mut self) -> Result<()> {
+    pub(crate) fn restart_daemon(&mut self) -> Result<()> {
         let node = self.world.lb01.clone();
         if let Some(daemon) = &self.daemon {
             daemon.kill()?;

@@ -4,7 +4,7 @@
 mod checks;
 mod crowd;
 mod failover;
-mod keepers;
+pub(crate) mod keepers;
 mod load;
 mod plugins;
 mod scripts;

@@ -17,7 +17,7 @@ pub(super) fn median(times: &[Duration]) -> Duration {
 }
 
 /// `12.3 ms`, with as many digits as mean something.
-pub(super) fn millis(time: Duration) -> String {
+pub(crate) fn millis(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
     if ms >= 100.0 {
         format!("{ms:.0} ms")
