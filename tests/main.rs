@@ -11,6 +11,7 @@ mod election;
 mod events;
 mod failover;
 mod family;
+mod faults;
 mod hmac;
 mod hostile;
 mod hotload;
@@ -50,6 +51,13 @@ const TESTS: &[Test] = tests![
     nginx::hopeless_nginx_moves_the_vip_and_why_says_so,
     nginx::frozen_nginx_moves_the_vip,
     nginx::stop_takes_nginx_along,
+    faults::clean_stop,
+    faults::killed_worker_of_plugins,
+    faults::killed_nginx_master,
+    faults::stopped_nginx_master,
+    faults::bad_nginx_file_at_reload,
+    faults::invalid_file_at_reload,
+    faults::removed_vip,
     nginx_death::killed_master_costs_no_request,
     nginx_death::masters_killed_in_a_row_cost_no_request,
     nginx_death::stopped_master_is_told_to_go_on,
