@@ -57,7 +57,7 @@ pub fn run(only: Option<&str>) -> Result<u8> {
     say::line("");
     print(&table);
     for (number, why) in NOT_RUN {
-        say::line(&format!("row {number} is not run here: {why}"));
+        say::line(&format!("not run here: {number}: {why}"));
     }
     let file = keep(&raw)?;
     say::line(&format!("raw data: {}", file.display()));
