@@ -83,6 +83,7 @@ const TESTS: &[Test] = tests![
     nginx_adopt::an_adopted_nginx_that_dies_or_hangs_is_restarted,
     nginx_adopt::orphans_found_at_our_start_are_taken_over_from,
     nginx_adopt::held_listeners_refuse_nobody,
+    nginx_adopt::held_listeners_are_held_again_after_our_death,
     nginx_adopt::held_listeners_are_closed_when_it_is_given_up,
     own_group::nginx_has_a_group_of_its_own_that_outlives_us,
     own_group::frozen_nginx_is_killed_by_its_group,

@@ -17,7 +17,7 @@ use super::group::{Group, Groups};
 use super::held::hold;
 use super::listeners::Address;
 use super::managed::{refuse_a_second_starter, refuse_a_units_process};
-use super::proc_table::Stat;
+use super::proc_table::{Stat, stat};
 use super::spawning;
 use super::systemd_bus::Bus;
 use super::take_sockets::{Taken, take};
@@ -87,7 +87,7 @@ pub(crate) async fn obtain(
         match blocking(move || adopt::find(&command)).await? {
             Running::Master(pid, pidfd) => {
                 refuse_a_units_process(bus, pid).await?;
-                let obtained = adopted(groups, config, pid, pidfd).await?;
+                let obtained = adopted(groups, config, known, pid, pidfd).await?;
                 known.searched = true;
                 return Ok(obtained);
             }
@@ -99,12 +99,13 @@ pub(crate) async fn obtain(
     if config.kind == ServiceKind::Process && !std::mem::replace(&mut known.searched, true) {
         let command = config.command.clone();
         if let Some((pid, pidfd)) = blocking(move || adopt::find_program(&command)).await? {
-            return adopted(groups, config, pid, pidfd).await;
+            return adopted(groups, config, known, pid, pidfd).await;
         }
     }
     let orphans = std::mem::take(&mut known.orphans);
     if let Some(taken) = sockets_of(&orphans).await? {
         let (process, group) = spawn_with(groups, config, &taken).await?;
+        keep(&mut known.held, config, taken);
         return Ok(Obtained {
             process,
             how: How::TookOver,
@@ -128,15 +129,24 @@ pub(crate) async fn obtain(
     })
 }
 
-/// One that runs already, and stays where it is.
+/// One that runs already, and stays where it is. What an earlier life held for it is held again.
 async fn adopted(
     groups: Option<&Groups>,
     config: &ServiceConfig,
+    known: &mut Known,
     pid: Pid,
     pidfd: OwnedFd,
 ) -> Result<Obtained, Refusal> {
     let (groups, name) = (groups.cloned(), config.name.clone());
     let group = blocking(move || groups?.of(&name, pid)).await?;
+    if !config.listen.is_empty()
+        && let Some(found) = stat(pid)
+    {
+        match blocking(move || take(pid, found.started)).await? {
+            Ok(taken) => keep(&mut known.held, config, taken),
+            Err(error) => tracing::warn!(service = %config.name, "its sockets are not held: {error}"),
+        }
+    }
     let process = Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
     Ok(Obtained {
         process,
@@ -144,6 +154,17 @@ async fn adopted(
         group,
         orphans: Vec::new(),
     })
+}
+
+/// Holds those that are wanted. One that is wanted and not there is not opened: nobody would accept on it.
+fn keep(held: &mut BTreeMap<SocketAddr, OwnedFd>, config: &ServiceConfig, taken: Vec<Taken>) {
+    for Taken { at, socket } in taken {
+        if let Address::Tcp(at) = at
+            && config.listen.contains(&at)
+        {
+            held.entry(at).or_insert(socket);
+        }
+    }
 }
 
 /// Copies of the sockets of one of them; all have the same. `None`: they cannot be had.
