@@ -25,6 +25,7 @@ mod nginx_start;
 mod own_group;
 mod peers;
 mod process;
+mod real_systemd;
 mod servers;
 mod vmac;
 
@@ -90,6 +91,8 @@ const TESTS: &[Test] = tests![
     own_group::what_left_its_process_group_ends_too,
     own_group::without_a_group_it_is_as_before,
     own_group::a_group_that_cannot_be_made_is_said_and_done_without,
+    real_systemd::the_unit_starts_outlives_a_kill_and_stops,
+    real_systemd::nginx_of_systemd_is_started_and_restarted_by_asking,
     process::a_program_with_a_page_is_kept_alive,
     process::it_is_stopped_and_reloaded_by_its_signals,
     process::it_is_reloaded_by_its_command,
