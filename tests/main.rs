@@ -23,8 +23,10 @@ mod nginx_adopt;
 mod nginx_death;
 mod nginx_reload;
 mod nginx_start;
+mod own_group;
 mod peers;
 mod process;
+mod real_systemd;
 mod servers;
 mod vmac;
 
@@ -90,7 +92,15 @@ const TESTS: &[Test] = tests![
     nginx_adopt::an_adopted_nginx_that_dies_or_hangs_is_restarted,
     nginx_adopt::orphans_found_at_our_start_are_taken_over_from,
     nginx_adopt::held_listeners_refuse_nobody,
+    nginx_adopt::held_listeners_are_held_again_after_our_death,
     nginx_adopt::held_listeners_are_closed_when_it_is_given_up,
+    own_group::nginx_has_a_group_of_its_own_that_outlives_us,
+    own_group::frozen_nginx_is_killed_by_its_group,
+    own_group::what_left_its_process_group_ends_too,
+    own_group::without_a_group_it_is_as_before,
+    own_group::a_group_that_cannot_be_made_is_said_and_done_without,
+    real_systemd::the_unit_starts_outlives_a_kill_and_stops,
+    real_systemd::nginx_of_systemd_is_started_and_restarted_by_asking,
     process::a_program_with_a_page_is_kept_alive,
     process::it_is_stopped_and_reloaded_by_its_signals,
     process::it_is_reloaded_by_its_command,

@@ -153,7 +153,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         virtual_macs: virtual_macs(&config),
         links,
         journal: Journal::new(),
-        supervisor: Supervisor::new(service_sender, Bus::of_the_system()),
+        supervisor: Supervisor::new(service_sender, Bus::of_the_system(), start::find_groups(&config)),
         actions: Actions::new(worker.clone()),
         worker,
         masters: Masters::begin(&options.runtime_dir, &config),

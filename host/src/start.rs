@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use standfast_core::config::error::ConfigErrors;
 use standfast_core::config::file::Config;
+use standfast_core::config::service::Mode;
 
 use crate::accounts;
 use crate::keys;
 use crate::net::filter::{MEND, find_nft};
 use crate::plugin_files;
+use crate::service::group::Groups;
 use crate::status_code::{Code, Failure};
 
 /// Reads and parses the configuration. The error is the full report of all faults.
@@ -61,6 +63,19 @@ pub(crate) fn tell_warnings(config: &Config) {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+}
+
+/// Where what is spawned gets control groups of its own; says why there is none, if anything is to be spawned.
+pub(crate) fn find_groups(config: &Config) -> Option<Groups> {
+    let found = Groups::find();
+    let spawns = config
+        .services
+        .values()
+        .any(|service| service.mode == Mode::Direct);
+    if let Some(why) = found.as_ref().err().filter(|_| spawns) {
+        tracing::info!("services have no control group of their own: {why}");
+    }
+    found.ok()
 }
 
 /// Without this right every takeover would fail, one after the other.

@@ -20,6 +20,7 @@ use tokio::task::{spawn_blocking, spawn_local};
 
 use crate::orphans::sweep_group;
 use crate::process::{Process, open_pidfd};
+use crate::service::group::Groups;
 use crate::service::life::{Life, unit_of};
 use crate::service::listeners::conflict;
 use crate::service::looking::{self, Subject};
@@ -41,6 +42,8 @@ const RELOAD_LIMIT: Duration = Duration::from_secs(9);
 pub(crate) struct Supervisor {
     events: mpsc::Sender<Event>,
     bus: Bus,
+    /// Where what we spawn has a control group of its own.
+    groups: Option<Groups>,
     lives: Rc<RefCell<BTreeMap<(ServiceName, u32), Life>>>,
     known: Rc<RefCell<BTreeMap<ServiceName, Known>>>,
     /// What is asked of systemd is asked in order, for each service.
@@ -48,10 +51,11 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(events: mpsc::Sender<Event>, bus: Bus) -> Self {
+    pub(crate) fn new(events: mpsc::Sender<Event>, bus: Bus, groups: Option<Groups>) -> Self {
         Self {
             events,
             bus,
+            groups,
             lives: Rc::default(),
             known: Rc::default(),
             turns: Rc::default(),
@@ -97,7 +101,7 @@ impl Supervisor {
             let old = old.ok_or_else(|| (Class::Transient, "it has ended".to_owned()))?;
             return match unit {
                 Some(unit) => by_systemd::beside(&self.bus, config, unit, old).await,
-                None => obtain::beside(config, old.0).await,
+                None => obtain::beside(self.groups.as_ref(), config, old.0).await,
             };
         }
         let mut known = self.known.borrow_mut().remove(&config.name).unwrap_or_default();
@@ -107,7 +111,7 @@ impl Supervisor {
                 let _turn = turn.lock().await;
                 by_systemd::obtain(&self.bus, config, unit, &mut known).await
             }
-            None => obtain::obtain(&self.bus, config, &mut known).await,
+            None => obtain::obtain(&self.bus, self.groups.as_ref(), config, &mut known).await,
         };
         self.known.borrow_mut().insert(config.name.clone(), known);
         obtained
@@ -119,6 +123,7 @@ impl Supervisor {
             config: config.clone(),
             main,
             adopted: obtained.how == How::Adopted || unit_of(config).is_some(),
+            group: obtained.group.clone(),
             ending: false,
             mark: None,
             watched: BTreeSet::new(),
@@ -169,8 +174,7 @@ impl Supervisor {
 
     /// What stood in the way of its start, if nothing of it runs.
     async fn may_start(&self, config: &ServiceConfig) -> Result<(), String> {
-        let of_it = |(service, _): &(ServiceName, u32)| *service == config.name;
-        if self.lives.borrow().keys().any(of_it) {
+        if self.has_lives(&config.name) {
             return Ok(());
         }
         match unit_of(config) {
@@ -252,6 +256,11 @@ impl Supervisor {
         let life = self.lives.borrow_mut().remove(&(service.clone(), pid));
         let ending = life.is_none_or(|life| life.ending);
         let left = self.left_behind(&config, main, how, ending, &orphans).await;
+        let over = left.is_empty() && (ending || how != How::Adopted) && !self.has_lives(&service);
+        if let Some(group) = obtained.group.filter(|_| over) {
+            // What has left its process group is here still. Kernels before 5.14 leave it at that.
+            let _ = spawn_blocking(move || group.kill()).await;
+        }
         let said = stderr.clone();
         let evidence = spawn_blocking(move || conflict(&said).into_iter().collect()).await;
         let exit = Exit {
@@ -295,11 +304,7 @@ impl Supervisor {
             return Vec::new();
         }
         let command = config.command.clone();
-        let successors = self
-            .lives
-            .borrow()
-            .keys()
-            .any(|(service, _)| *service == config.name);
+        let successors = self.has_lives(&config.name);
         // Beside a successor nobody is needed any more, and what it serves is left to it.
         let wanted = config.kind == ServiceKind::Nginx && !ending && !successors;
         let serving = if wanted {
@@ -320,6 +325,10 @@ impl Supervisor {
             }
         }
         serving
+    }
+
+    fn has_lives(&self, service: &ServiceName) -> bool {
+        self.lives.borrow().keys().any(|(of, _)| of == service)
     }
 
     /// Its conventional pid file says who it is, also after another one has taken the file away (N23).

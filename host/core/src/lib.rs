@@ -31,6 +31,7 @@
 //! | a config word | `config/<block>.rs` |
 //! | what changes on reload | `engine/reload.rs` |
 //! | what an operator sees | `status.rs`, `engine/view.rs`, `engine/why.rs` |
+//! | where a control group is seen | `control_group.rs` |
 //! | how it all hangs together | `engine.rs` |
 
 #![warn(missing_docs)]
@@ -40,6 +41,7 @@ pub mod chance;
 pub mod command;
 pub mod config;
 pub mod control;
+pub mod control_group;
 pub mod engine;
 pub mod event;
 pub mod health;

@@ -9,7 +9,7 @@ const FORBIDDEN: &[&str] = &["util", "utils", "misc", "common", "helper", "helpe
 
 /// Floors of the core, lowest first: a part may import from lower floors and from its own part.
 const FLOORS: &[&[&str]] = &[
-    &["ids", "time", "chance", "lateness"],
+    &["ids", "time", "chance", "control_group", "lateness"],
     &["config"],
     &["wire", "plugin::call", "plugin::channel", "service::failure"],
     &["vrrp::timing"],

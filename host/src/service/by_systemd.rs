@@ -48,6 +48,7 @@ pub(crate) async fn obtain(
                     return Ok(Obtained {
                         process,
                         how,
+                        group: None,
                         orphans: Vec::new(),
                     });
                 }
@@ -108,6 +109,7 @@ pub(crate) async fn beside(
             return Ok(Obtained {
                 process,
                 how: How::Spawned,
+                group: None,
                 orphans: Vec::new(),
             });
         }

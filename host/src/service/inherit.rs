@@ -76,21 +76,23 @@ fn spawn(
     let all = std::iter::once(Ok(program.clone()))
         .chain(arguments)
         .collect::<Result<Vec<_>, _>>()?;
-    let environment = environment(inherited)
+    let environment = environment(Some(inherited))
         .into_iter()
         .map(text)
         .collect::<Result<Vec<_>, _>>()?;
     posix_spawnp(&program, &actions, &attributes, &all, &environment).map_err(refused)
 }
 
-/// Ours, without what is for us alone.
-fn environment(inherited: &[RawFd]) -> Vec<OsString> {
+/// Ours, without what is for us alone. nginx is told of the sockets that it inherits.
+pub(crate) fn environment(inherited: Option<&[RawFd]>) -> Vec<OsString> {
     let mut all: BTreeMap<_, _> = env::vars_os().collect();
     for name in OURS_ALONE {
         all.remove(OsStr::new(name));
     }
-    let numbers: String = inherited.iter().map(|number| format!("{number};")).collect();
-    all.insert(NUMBERS.into(), numbers.into());
+    if let Some(inherited) = inherited {
+        let numbers: String = inherited.iter().map(|number| format!("{number};")).collect();
+        all.insert(NUMBERS.into(), numbers.into());
+    }
     let line = |(name, value): (OsString, OsString)| {
         OsString::from_vec([name.as_bytes(), b"=", value.as_bytes()].concat())
     };

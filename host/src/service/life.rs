@@ -9,6 +9,7 @@ use standfast_core::service::action::Signal;
 
 use super::ending;
 use super::error_log::Mark;
+use super::group::Group;
 use super::proc_table::{Stat, State, children};
 use crate::orphans::signal_group;
 use crate::process::Handle;
@@ -21,6 +22,8 @@ pub(crate) struct Life {
     pub(crate) main: Stat,
     /// It is no child of ours: its group may hold others.
     pub(crate) adopted: bool,
+    /// A control group of its own, if we have made one for it.
+    pub(crate) group: Option<Group>,
     /// It is to end with all that belongs to it.
     pub(crate) ending: bool,
     /// Where its error log stood at the last reload.

@@ -10,6 +10,7 @@ pub(crate) mod error_log;
 pub(crate) mod fake_systemd;
 #[cfg(test)]
 pub(crate) mod fake_unit;
+pub(crate) mod group;
 pub(crate) mod held;
 pub(crate) mod inherit;
 pub(crate) mod life;
@@ -21,6 +22,8 @@ pub(crate) mod obtain;
 pub(crate) mod pid_file;
 pub(crate) mod proc_table;
 pub(crate) mod program;
+pub(crate) mod spawn_into;
+pub(crate) mod spawning;
 pub(crate) mod systemd_bus;
 pub(crate) mod take_sockets;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -13,11 +13,12 @@ use tokio::task::spawn_blocking;
 
 use super::adopt::{self, Running};
 use super::ending::end;
+use super::group::{Group, Groups};
 use super::held::hold;
-use super::inherit::spawn_with_sockets;
 use super::listeners::Address;
 use super::managed::{refuse_a_second_starter, refuse_a_units_process};
-use super::proc_table::Stat;
+use super::proc_table::{Stat, stat};
+use super::spawning;
 use super::systemd_bus::Bus;
 use super::take_sockets::{Taken, take};
 use crate::process::{Process, SpawnError};
@@ -41,6 +42,8 @@ pub(crate) struct Known {
 pub(crate) struct Obtained {
     pub(crate) process: Process,
     pub(crate) how: How,
+    /// A control group of its own, if we have made one for it.
+    pub(crate) group: Option<Group>,
     /// Workers that are to end when it is ready.
     pub(crate) orphans: Vec<Stat>,
 }
@@ -52,13 +55,18 @@ pub(crate) type Refusal = (Class, String);
 ///
 /// # Errors
 /// Its sockets cannot be had, or the program cannot be started.
-pub(crate) async fn beside(config: &ServiceConfig, old: Stat) -> Result<Obtained, Refusal> {
+pub(crate) async fn beside(
+    groups: Option<&Groups>,
+    config: &ServiceConfig,
+    old: Stat,
+) -> Result<Obtained, Refusal> {
     let taken = blocking(move || take(old.pid, old.started)).await?;
     let taken = taken.map_err(|error| (Class::Transient, error.to_string()))?;
-    let process = spawn(config, &taken)?;
+    let (process, group) = spawn_with(groups, config, &taken).await?;
     Ok(Obtained {
         process,
         how: How::Spawned,
+        group,
         orphans: Vec::new(),
     })
 }
@@ -69,6 +77,7 @@ pub(crate) async fn beside(config: &ServiceConfig, old: Stat) -> Result<Obtained
 /// The program cannot be started, or systemd starts it, too (N1).
 pub(crate) async fn obtain(
     bus: &Bus,
+    groups: Option<&Groups>,
     config: &ServiceConfig,
     known: &mut Known,
 ) -> Result<Obtained, Refusal> {
@@ -78,7 +87,7 @@ pub(crate) async fn obtain(
         match blocking(move || adopt::find(&command)).await? {
             Running::Master(pid, pidfd) => {
                 refuse_a_units_process(bus, pid).await?;
-                let obtained = adopted(pid, pidfd)?;
+                let obtained = adopted(groups, config, known, pid, pidfd).await?;
                 known.searched = true;
                 return Ok(obtained);
             }
@@ -90,15 +99,17 @@ pub(crate) async fn obtain(
     if config.kind == ServiceKind::Process && !std::mem::replace(&mut known.searched, true) {
         let command = config.command.clone();
         if let Some((pid, pidfd)) = blocking(move || adopt::find_program(&command)).await? {
-            return adopted(pid, pidfd);
+            return adopted(groups, config, known, pid, pidfd).await;
         }
     }
     let orphans = std::mem::take(&mut known.orphans);
     if let Some(taken) = sockets_of(&orphans).await? {
-        let process = spawn(config, &taken)?;
+        let (process, group) = spawn_with(groups, config, &taken).await?;
+        keep(&mut known.held, config, taken);
         return Ok(Obtained {
             process,
             how: How::TookOver,
+            group,
             orphans,
         });
     }
@@ -108,28 +119,52 @@ pub(crate) async fn obtain(
         return Err((Class::Transient, format!("workers of its last life: {error}")));
     }
     hold(&mut known.held, &config.listen).map_err(|error| (Class::Conflict, error.to_string()))?;
-    let process = match config.kind {
-        ServiceKind::Nginx => {
-            let held: Vec<_> = known.held.values().map(|socket| socket.as_fd()).collect();
-            spawn_with_sockets(program(config)?, arguments(config), &held)
-        }
-        ServiceKind::Process => Process::spawn(program(config)?, arguments(config)),
-    };
+    let held: Vec<_> = known.held.values().map(|socket| socket.as_fd()).collect();
+    let (process, group) = spawn(groups, config, &held).await?;
     Ok(Obtained {
-        process: process.map_err(|error| refusal(config, &error))?,
+        process,
         how: How::Spawned,
+        group,
         orphans: Vec::new(),
     })
 }
 
-/// One that runs already.
-fn adopted(pid: Pid, pidfd: OwnedFd) -> Result<Obtained, Refusal> {
+/// One that runs already, and stays where it is. What an earlier life held for it is held again.
+async fn adopted(
+    groups: Option<&Groups>,
+    config: &ServiceConfig,
+    known: &mut Known,
+    pid: Pid,
+    pidfd: OwnedFd,
+) -> Result<Obtained, Refusal> {
+    let (groups, name) = (groups.cloned(), config.name.clone());
+    let group = blocking(move || groups?.of(&name, pid)).await?;
+    if !config.listen.is_empty()
+        && let Some(found) = stat(pid)
+    {
+        match blocking(move || take(pid, found.started)).await? {
+            Ok(taken) => keep(&mut known.held, config, taken),
+            Err(error) => tracing::warn!(service = %config.name, "its sockets are not held: {error}"),
+        }
+    }
     let process = Process::adopted(pid, pidfd).map_err(|error| (Class::Transient, error.to_string()))?;
     Ok(Obtained {
         process,
         how: How::Adopted,
+        group,
         orphans: Vec::new(),
     })
+}
+
+/// Holds those that are wanted. One that is wanted and not there is not opened: nobody would accept on it.
+fn keep(held: &mut BTreeMap<SocketAddr, OwnedFd>, config: &ServiceConfig, taken: Vec<Taken>) {
+    for Taken { at, socket } in taken {
+        if let Address::Tcp(at) = at
+            && config.listen.contains(&at)
+        {
+            held.entry(at).or_insert(socket);
+        }
+    }
 }
 
 /// Copies of the sockets of one of them; all have the same. `None`: they cannot be had.
@@ -143,10 +178,23 @@ async fn sockets_of(orphans: &[Stat]) -> Result<Option<Vec<Taken>>, Refusal> {
     Ok(None)
 }
 
-fn spawn(config: &ServiceConfig, taken: &[Taken]) -> Result<Process, Refusal> {
+async fn spawn_with(
+    groups: Option<&Groups>,
+    config: &ServiceConfig,
+    taken: &[Taken],
+) -> Result<(Process, Option<Group>), Refusal> {
     let streams = taken.iter().filter(|taken| !matches!(taken.at, Address::Udp(_)));
     let sockets: Vec<_> = streams.map(|taken| taken.socket.as_fd()).collect();
-    spawn_with_sockets(program(config)?, arguments(config), &sockets).map_err(|error| refusal(config, &error))
+    spawn(groups, config, &sockets).await
+}
+
+async fn spawn(
+    groups: Option<&Groups>,
+    config: &ServiceConfig,
+    sockets: &[BorrowedFd<'_>],
+) -> Result<(Process, Option<Group>), Refusal> {
+    let spawned = spawning::spawn(groups, config, sockets).await;
+    spawned.map_err(|error| refusal(config, &error))
 }
 
 /// The first word of its command.

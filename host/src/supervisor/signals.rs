@@ -84,7 +84,22 @@ impl Supervisor {
         });
     }
 
+    /// KILL to a control group of its own reaches whoever has left its process group, and what is forked meanwhile (N17).
     fn send_directly(&self, key: &(ServiceName, u32), signal: Signal) {
+        let group = self.lives.borrow().get(key).and_then(|life| life.group.clone());
+        let Some(group) = group.filter(|_| signal == Signal::Kill) else {
+            return self.send_to_each(key, signal);
+        };
+        let (me, key) = (self.clone(), key.clone());
+        spawn_local(async move {
+            let killed = spawn_blocking(move || group.kill()).await;
+            if !matches!(killed, Ok(Ok(()))) {
+                me.send_to_each(&key, signal);
+            }
+        });
+    }
+
+    fn send_to_each(&self, key: &(ServiceName, u32), signal: Signal) {
         let sent = self.lives.borrow().get(key).map(|life| life.signal(signal));
         if let Some(Err(error)) = sent {
             tracing::warn!(service = %key.0, pid = key.1, ?signal, "signal failed: {error}");

@@ -256,7 +256,7 @@ impl Bench {
         let config = Config::parse("test", &text).map_err(|errors| errors.lines().collect::<Vec<_>>());
         let (sender, events) = mpsc::channel(64);
         Self {
-            supervisor: Supervisor::new(sender, bus),
+            supervisor: Supervisor::new(sender, bus, None),
             events,
             config: config.unwrap().services.pop_first().unwrap().1,
         }

@@ -20,6 +20,8 @@ use crate::{logs, place, say};
 const LIMIT: Duration = Duration::from_secs(60);
 /// A process that misses its limit by this much is killed from outside.
 const GRACE: Duration = Duration::from_secs(15);
+/// A test that this machine cannot run says so by a line that begins with these words.
+const NOT_TRIED: &str = "not tried";
 /// Lines of each log shown for a failed test.
 const TAIL: usize = 25;
 
@@ -129,7 +131,8 @@ fn all(tests: &[&Test], jobs: usize) -> usize {
                     let outcome = apart(test);
                     let seconds = start.elapsed().as_secs_f64();
                     match outcome {
-                        Ok(()) => say::line(&format!("test {} ... ok ({seconds:.1} s)", test.name)),
+                        Ok(None) => say::line(&format!("test {} ... ok ({seconds:.1} s)", test.name)),
+                        Ok(Some(why)) => say::line(&format!("test {} ... {why}", test.name)),
                         Err(error) => {
                             *failed.lock().unwrap_or_else(PoisonError::into_inner) += 1;
                             say::line(&format!(
@@ -145,8 +148,8 @@ fn all(tests: &[&Test], jobs: usize) -> usize {
     failed.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs one test in a process of its own; the error is what that process said.
-fn apart(test: &Test) -> Result<()> {
+/// Runs one test in a process of its own; the error is what that process said. Returns why it was not tried, if so.
+fn apart(test: &Test) -> Result<Option<String>> {
     let mut child = Command::new(SELF)
         .args(["__test", test.name])
         .stdin(Stdio::null())
@@ -167,7 +170,10 @@ fn apart(test: &Test) -> Result<()> {
         .map(|thread| thread.join().unwrap_or_default())
         .concat();
     match ended {
-        Ok(status) if status.success() => Ok(()),
+        Ok(status) if status.success() => {
+            let left_out = text.lines().find(|line| line.starts_with(NOT_TRIED));
+            Ok(left_out.map(str::to_owned))
+        }
         Ok(_) | Err(_) => Err(Error::new(text.trim_end().to_owned())),
     }
 }

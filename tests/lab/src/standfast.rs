@@ -54,7 +54,12 @@ pub fn replace_plugin(node: &Node, name: &str, bytes: &[u8]) -> Result<()> {
 
 /// Starts the daemon with this configuration, and waits until it answers.
 pub fn start(node: &Node, config: &str) -> Result<Daemon> {
-    let daemon = launch(node, config)?;
+    start_by(&[], node, config)
+}
+
+/// The same behind other words, which execute the command line that follows them.
+pub fn start_by(words: &[String], node: &Node, config: &str) -> Result<Daemon> {
+    let daemon = launch_by(words, node, config)?;
     let answers = wait_until("standfast answering", START, || {
         if let Some(end) = daemon.program.wait(Duration::ZERO)? {
             let log = daemon.program.log_text();
@@ -70,8 +75,12 @@ pub fn start(node: &Node, config: &str) -> Result<Daemon> {
 
 /// Starts the daemon and does not wait.
 pub fn launch(node: &Node, config: &str) -> Result<Daemon> {
+    launch_by(&[], node, config)
+}
+
+fn launch_by(words: &[String], node: &Node, config: &str) -> Result<Daemon> {
     let config = node.write("etc/standfast.kdl", config)?;
-    let argv = run_command(&config, RUNTIME)?;
+    let argv = [words, &run_command(&config, RUNTIME)?].concat();
     let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
     let program = node.spawn("standfast", &argv)?;
     Ok(Daemon {

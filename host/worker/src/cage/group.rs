@@ -1,21 +1,17 @@
 //! A control group of the worker's own, beside the daemon's, where systemd has handed a part of the tree over: what
 //! plugins use up is missing to nobody else.
 
-use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::libc;
+use rustix::fs::getxattr;
+use standfast_core::control_group::{MARK, folder};
 
 use super::limits::{COMPILE_SPACE, SPACE, THREADS};
 
 /// Its name, beside the daemon's.
 const NAME: &str = "worker";
-/// Of what systemd leaves to us it says so by this attribute of the folder, with the value 1.
-const MARK: &std::ffi::CStr = c"user.delegate";
 /// Its part of the processors when there is not enough for all; the daemon and what it supervises have 100.
 const WEIGHT: u64 = 20;
 
@@ -38,20 +34,6 @@ pub(super) fn enter() -> Result<Vec<String>, String> {
     let (group, lacking) = prepare(parent, memory)?;
     write(&group.join("cgroup.procs"), "0")?;
     Ok(lacking)
-}
-
-/// Where a process of this /proc/PID/cgroup is seen among these mounts.
-fn folder(cgroup: &str, mounts: &str) -> Option<PathBuf> {
-    let own = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
-    mounts.lines().find_map(|line| {
-        let (place, kind) = line.split_once(" - ")?;
-        let mut place = place.split(' ').skip(3);
-        let (root, mount) = (place.next()?, place.next()?);
-        let below = Path::new(own).strip_prefix(root).ok()?;
-        // What lies outside our view of the tree begins with `..`.
-        let seen = kind.starts_with("cgroup2 ") && !below.starts_with("..");
-        seen.then(|| Path::new(mount).join(below))
-    })
 }
 
 /// Half of the machine, and never more than its limits of address space would give it.
@@ -96,45 +78,14 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     written.map_err(|error| format!("{}: {error}", path.display()))
 }
 
-#[allow(unsafe_code, reason = "no crate here wraps getxattr")]
 fn is_delegated(folder: &Path) -> bool {
-    let Ok(path) = CString::new(folder.as_os_str().as_bytes()) else {
-        return false;
-    };
     let mut value = [0_u8; 1];
-    // SAFETY: both strings end with zero, and the kernel writes at most the length of `value`.
-    let length = unsafe {
-        libc::getxattr(
-            path.as_ptr(),
-            MARK.as_ptr(),
-            value.as_mut_ptr().cast(),
-            value.len(),
-        )
-    };
-    Errno::result(length) == Ok(1) && value == *b"1"
+    getxattr(folder, MARK, &mut value) == Ok(1) && value == *b"1"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MOUNTS: &str = "24 1 0:22 / /sys rw,nosuid - sysfs sysfs rw\n\
-        30 24 0:26 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n\
-        31 24 0:27 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-
-    #[test]
-    fn its_place_is_the_one_of_version_2() {
-        let unit = "/system.slice/standfast.service/daemon";
-        let text = format!("4:memory:/elsewhere\n0::{unit}\n");
-        let found = folder(&text, MOUNTS).unwrap();
-        assert_eq!(found, Path::new(&format!("/sys/fs/cgroup{unit}")));
-        let shown = MOUNTS.replace(":27 / ", ":27 /system.slice ");
-        let found = folder(&text, &shown).unwrap();
-        assert_eq!(found, Path::new("/sys/fs/cgroup/standfast.service/daemon"));
-        assert_eq!(folder("0::/../other\n", MOUNTS), None);
-        assert_eq!(folder("4:memory:/\n", MOUNTS), None);
-        assert_eq!(folder("0::/\n", ""), None);
-    }
 
     #[test]
     fn its_memory_is_half_of_the_machine_and_6_gib_at_most() {

@@ -1,0 +1,137 @@
+//! The shipped unit under the real systemd: ready, killed and carried on, stopped; and nginx that systemd starts.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use standfast_lab::ensure;
+use standfast_lab::error::{Doing, Error, Result};
+use standfast_lab::say;
+use standfast_lab::systemd_box::{SystemdBox, lacks};
+use standfast_lab::wait::wait_until;
+use standfast_lab::world::{VIP, World};
+
+const LIMIT: Duration = Duration::from_secs(15);
+const NGINX: &str = "user root;\nworker_processes 2;\npid /run/nginx.pid;\nerror_log /var/log/nginx/error.log notice;\n\
+    events { worker_connections 512; }\n\
+    http { access_log off; server { listen 80; location / { return 200 \"ok\\n\"; } } }\n";
+/// Where the unit's group is, and in it that of the first life of nginx.
+const UNIT: &str = "/sys/fs/cgroup/system.slice/standfast.service";
+const FIRST: &str = "service-nginx/1";
+
+/// N2, N3, N4, N17, N18: ready with nginx in a group of its own and no new privileges lost; killed it is back, with
+/// the same nginx; reloaded; stopped it leaves nothing.
+pub(crate) fn the_unit_starts_outlives_a_kill_and_stops() -> Result<()> {
+    let Some((world, one)) = boot("")? else {
+        return Ok(());
+    };
+    one.must(&["systemctl", "start", "standfast"])?;
+    let first = wait_up(&one)?;
+    let has_vip = || world.lb01.holds(&VIP.to_string());
+    wait_until("the VIP", LIMIT, has_vip)?;
+    let line = one.property("standfast", "StatusText")?;
+    ensure!(line.contains("nginx "), "{line}");
+    // The unit's own group is ours, whether we are in it or below it (systemd 254).
+    let members = one.shell(&format!("cat {UNIT}/{FIRST}/cgroup.procs | wc -l"))?;
+    ensure!(members.trim() == "3", "{members} in its group");
+    let daemon = one.property("standfast", "MainPID")?;
+    let killed = Instant::now();
+    one.must(&["kill", "-KILL", &daemon])?;
+    wait_until("the next life", LIMIT, || {
+        let main = one.property("standfast", "MainPID")?;
+        Ok(main != daemon && main != "0" && one.property("standfast", "ActiveState")? == "active")
+    })?;
+    say::line(&format!("killed, and ready again after {:?}", killed.elapsed()));
+    ensure!(wait_up(&one)? == first, "nginx was replaced");
+    let why = one.must(&["standfast", "service", "status", "nginx"])?;
+    ensure!(why.contains("found running, and adopted"), "{why}");
+    wait_until("the VIP again", LIMIT, has_vip)?;
+    one.must(&["systemctl", "reload", "standfast"])?;
+    // All of nginx at once: adopted, it is known by its group.
+    one.shell(&format!("echo 1 >{UNIT}/{FIRST}/cgroup.kill"))?;
+    wait_until("another nginx", LIMIT, || {
+        Ok(service(&one)?["pid"].as_u64().is_some_and(|pid| pid != first))
+    })?;
+    wait_up(&one)?;
+    one.must(&["systemctl", "stop", "standfast"])?;
+    let result = one.property("standfast", "Result")?;
+    ensure!(result == "success", "{result}: {}", one.journal("standfast")?);
+    one.shell(&format!("! pgrep -x nginx && ! ls -d {UNIT}"))?;
+    ensure!(!has_vip()?, "the VIP stays");
+    Ok(())
+}
+
+/// N1: nginx is systemd's: started, started again after a kill, and never started twice.
+pub(crate) fn nginx_of_systemd_is_started_and_restarted_by_asking() -> Result<()> {
+    let Some((_world, one)) = boot("mode \"systemd\"")? else {
+        return Ok(());
+    };
+    if one
+        .run(&["systemctl", "cat", "nginx.service", "dbus.socket"])?
+        .code()
+        != Some(0)
+    {
+        say::line("not tried, this machine has no nginx.service or no message bus");
+        return Ok(());
+    }
+    one.must(&["systemctl", "start", "standfast"])?;
+    let first = wait_up(&one)?;
+    ensure!(
+        one.property("nginx", "MainPID")? == first.to_string(),
+        "not systemd's"
+    );
+    one.must(&["kill", "-KILL", &first.to_string()])?;
+    wait_until("another nginx", LIMIT, || {
+        Ok(service(&one)?["pid"].as_u64().is_some_and(|pid| pid != first))
+    })?;
+    let second = wait_up(&one)?;
+    ensure!(
+        one.property("nginx", "MainPID")? == second.to_string(),
+        "not systemd's"
+    );
+    one.must(&["standfast", "service", "stop", "nginx"])?;
+    let state = one.property("nginx", "ActiveState")?;
+    ensure!(state == "inactive", "{state} after a stop");
+    one.must(&["standfast", "service", "start", "nginx"])?;
+    wait_up(&one)?;
+    one.must(&["systemctl", "stop", "standfast"])?;
+    let state = one.property("nginx", "ActiveState")?;
+    ensure!(state == "active", "{state}: it does not outlive standfast");
+    Ok(())
+}
+
+/// A booted system with our files; nothing, where this machine cannot have one.
+fn boot(more: &str) -> Result<Option<(World, SystemdBox)>> {
+    if let Some(lack) = lacks() {
+        say::line(&format!("not tried: {lack}"));
+        return Ok(None);
+    }
+    let world = World::new()?;
+    let one = SystemdBox::boot(&world.lb01)?;
+    let config = format!(
+        "node \"lb01\"\nservice \"nginx\" {{\n    kind \"nginx\"\n    command \"/usr/sbin/nginx\"\n    {more}\n}}\n\
+         vrrp \"VI_1\" {{\n    interface \"eth1\"\n    virtual-router-id 51\n    version 3\n    \
+         virtual-address \"{VIP}/24\"\n    track {{ service \"nginx\" }}\n}}\n"
+    );
+    one.write("/etc/nginx/nginx.conf", NGINX)?;
+    one.write("/etc/standfast/standfast.kdl", &config)?;
+    Ok(Some((world, one)))
+}
+
+fn service(one: &SystemdBox) -> Result<Value> {
+    let said = one.run(&["standfast", "status", "--json"])?;
+    let status: Value = serde_json::from_str(&said.out).unwrap_or_default();
+    Ok(status["services"][0].clone())
+}
+
+/// Waits until nginx is up and serves; its process.
+fn wait_up(one: &SystemdBox) -> Result<u64> {
+    let mut pid = None;
+    let up = wait_until("nginx up", LIMIT, || {
+        let service = service(one)?;
+        pid = service["pid"].as_u64();
+        Ok(service["state"] == "up")
+    });
+    up.doing(|| one.journal("standfast").unwrap_or_default())?;
+    one.must(&["curl", "-s", "-f", "-m", "2", "http://127.0.0.1/"])?;
+    pid.ok_or_else(|| Error::new("up without a process"))
+}
