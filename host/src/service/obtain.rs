@@ -93,20 +93,21 @@ pub(crate) async fn obtain(
             return adopted(pid, pidfd);
         }
     }
-    let orphans = std::mem::take(&mut known.orphans);
-    if let Some(taken) = sockets_of(&orphans).await? {
+    if let Some(taken) = sockets_of(&known.orphans).await? {
+        // Those of a start that fails serve on, and are to be found again.
         let process = spawn(config, &taken)?;
         return Ok(Obtained {
             process,
             how: How::TookOver,
-            orphans,
+            orphans: std::mem::take(&mut known.orphans),
         });
     }
-    if !orphans.is_empty()
-        && let Err(error) = end(&orphans, ORPHANS_PATIENCE).await
+    if !known.orphans.is_empty()
+        && let Err(error) = end(&known.orphans, ORPHANS_PATIENCE).await
     {
         return Err((Class::Transient, format!("workers of its last life: {error}")));
     }
+    known.orphans.clear();
     hold(&mut known.held, &config.listen).map_err(|error| (Class::Conflict, error.to_string()))?;
     let process = match config.kind {
         ServiceKind::Nginx => {
