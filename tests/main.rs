@@ -23,6 +23,7 @@ mod nginx_adopt;
 mod nginx_death;
 mod nginx_reload;
 mod nginx_start;
+mod nginx_stuck;
 mod own_group;
 mod peers;
 mod process;
@@ -87,6 +88,10 @@ const TESTS: &[Test] = tests![
     nginx_start::a_stop_names_its_rung,
     nginx_start::nginx_has_no_socket_of_ours,
     nginx_start::daemon_on_in_the_file_does_no_harm,
+    nginx_stuck::workers_without_descriptors_are_replaced,
+    nginx_stuck::workers_that_get_descriptors_again_go_on,
+    nginx_stuck::nginx_that_kill_does_not_end_is_never_doubled within 120,
+    nginx_stuck::a_stop_of_what_cannot_end_waits_for_it within 120,
     nginx_adopt::nginx_outlives_our_daemon_and_is_adopted,
     nginx_adopt::nginx_of_somebody_else_is_adopted,
     nginx_adopt::an_adopted_nginx_that_dies_or_hangs_is_restarted,

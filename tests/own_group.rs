@@ -6,7 +6,7 @@ use standfast_lab::config::Config;
 use standfast_lab::ensure;
 use standfast_lab::error::Result;
 use standfast_lab::nginx;
-use standfast_lab::say;
+use standfast_lab::runner::skip;
 use standfast_lab::standfast;
 use standfast_lab::supervised::{Supervised, block, text};
 use standfast_lab::unit::Unit;
@@ -157,8 +157,8 @@ fn unit(delegated: bool) -> Option<Unit> {
     match Unit::make(delegated) {
         Ok(unit) => Some(unit),
         Err(error) => {
-            say::line(&format!(
-                "not tried, this machine lets no test make a control group: {error}"
+            skip(&format!(
+                "this machine lets no test make a control group: {error}"
             ));
             None
         }

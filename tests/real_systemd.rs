@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use standfast_lab::ensure;
 use standfast_lab::error::{Doing, Error, Result};
+use standfast_lab::runner::skip;
 use standfast_lab::say;
 use standfast_lab::systemd_box::{SystemdBox, lacks};
 use standfast_lab::wait::wait_until;
@@ -70,7 +71,7 @@ pub(crate) fn nginx_of_systemd_is_started_and_restarted_by_asking() -> Result<()
         .code()
         != Some(0)
     {
-        say::line("not tried, this machine has no nginx.service or no message bus");
+        skip("this machine has no nginx.service or no message bus");
         return Ok(());
     }
     one.must(&["systemctl", "start", "standfast"])?;
@@ -102,7 +103,7 @@ pub(crate) fn nginx_of_systemd_is_started_and_restarted_by_asking() -> Result<()
 /// A booted system with our files; nothing, where this machine cannot have one.
 fn boot(more: &str) -> Result<Option<(World, SystemdBox)>> {
     if let Some(lack) = lacks() {
-        say::line(&format!("not tried: {lack}"));
+        skip(&lack);
         return Ok(None);
     }
     let world = World::new()?;

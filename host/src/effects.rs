@@ -104,7 +104,7 @@ impl Hands {
                 self.worker.send(ToWorker::Notify(call));
             }
             Command::StartService { config, beside } => self.supervisor.start(config, beside),
-            Command::LookAtService { config, pid, probe } => self.supervisor.look(config.name, pid, probe),
+            Command::LookAtService { config, pid, probe } => self.supervisor.look(config, pid, probe),
             Command::ReloadService(config) => self.supervisor.reload(config),
             Command::SweepService(config) => self.supervisor.sweep(config.name),
             Command::Unlisten(service) => self.supervisor.unlisten(&service),

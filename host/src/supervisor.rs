@@ -1,5 +1,6 @@
 //! The hands on services: obtain a process, watch it to its end, look at it, signal it, test its configuration.
 
+mod looks;
 mod signals;
 #[cfg(test)]
 mod with_systemd;
@@ -23,7 +24,7 @@ use crate::process::{Process, open_pidfd};
 use crate::service::group::Groups;
 use crate::service::life::{Life, unit_of};
 use crate::service::listeners::conflict;
-use crate::service::looking::{self, Subject};
+use crate::service::looking;
 use crate::service::obtain::{self, Known, Obtained, Refusal, number};
 use crate::service::proc_table::{Stat, stat};
 use crate::service::systemd_bus::Bus;
@@ -48,6 +49,8 @@ pub(crate) struct Supervisor {
     known: Rc<RefCell<BTreeMap<ServiceName, Known>>>,
     /// What is asked of systemd is asked in order, for each service.
     turns: Rc<RefCell<BTreeMap<ServiceName, Rc<Mutex<()>>>>>,
+    /// Services that are being looked at.
+    looked_at: Rc<RefCell<BTreeSet<ServiceName>>>,
 }
 
 impl Supervisor {
@@ -59,6 +62,7 @@ impl Supervisor {
             lives: Rc::default(),
             known: Rc::default(),
             turns: Rc::default(),
+            looked_at: Rc::default(),
         }
     }
 
@@ -130,31 +134,6 @@ impl Supervisor {
         };
         let key = (config.name.clone(), number(main.pid));
         self.lives.borrow_mut().insert(key, life);
-    }
-
-    /// Looks at a service's process. Answers with `ServiceSeen`, unless it has ended.
-    pub(crate) fn look(&self, service: ServiceName, pid: u32, probe: bool) {
-        let me = self.clone();
-        let subject = me
-            .lives
-            .borrow()
-            .get(&(service.clone(), pid))
-            .map(|life| Subject {
-                config: life.config.clone(),
-                main: life.main,
-                mark: life.mark.clone(),
-            });
-        let Some(subject) = subject else {
-            return;
-        };
-        spawn_local(async move {
-            if let Some(look) = looking::look(&subject, probe).await {
-                for worker in &look.workers {
-                    me.watch_worker(&service, pid, worker.pid);
-                }
-                me.tell(Event::ServiceSeen { service, pid, look });
-            }
-        });
     }
 
     /// Has the program test its configuration. Answers with `ServiceTested`.

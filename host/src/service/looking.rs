@@ -85,6 +85,40 @@ pub(crate) async fn look(subject: &Subject, probe: bool) -> Option<Look> {
     })
 }
 
+/// What is seen of workers that serve without their main process; `None`: none of them lives.
+pub(crate) async fn look_at_orphans(config: &ServiceConfig, orphans: Vec<Stat>, probe: bool) -> Option<Look> {
+    let seen = spawn_blocking(move || {
+        let living: Vec<_> = orphans
+            .iter()
+            .filter_map(|orphan| proc_table::stat(orphan.pid).filter(|now| now.started == orphan.started))
+            .filter(|now| now.state != State::Ended)
+            .collect();
+        // All of one dead master hold the same sockets.
+        let asked = living.first().filter(|_| probe).map(|first| listeners(first.pid));
+        (living, asked.unwrap_or_default())
+    });
+    let (living, listeners) = seen.await.ok()?;
+    if living.is_empty() {
+        return None;
+    }
+    let answer = match config.probe.as_ref().filter(|_| probe) {
+        Some(probe) => answer(probe, listeners).await,
+        None => None,
+    };
+    let worker = |one: &Stat| Worker {
+        pid: number(one.pid),
+        life: life(one.state),
+        leaving: false,
+    };
+    Some(Look {
+        master: Life::Dead,
+        workers: living.iter().map(worker).collect(),
+        answer,
+        evidence: Vec::new(),
+        grave: None,
+    })
+}
+
 /// Waits until it does its work: it has a worker, and answers where it is asked. What is seen meanwhile goes to `early`
 /// now and then; without workers it is shown only if it had time to make some.
 pub(crate) async fn ready(config: &ServiceConfig, main: Stat, early: impl Fn(Look)) {
@@ -154,6 +188,7 @@ pub(crate) fn evidence(census: &Census, nginx: bool) -> Vec<String> {
     lines
 }
 
+/// What its probe comes to; `None`: there is nobody to ask.
 async fn answer(probe: &Probe, listeners: Vec<SocketAddr>) -> Option<Result<String, String>> {
     let question = match &probe.target {
         Some(target) => Question::Page {

@@ -102,22 +102,23 @@ pub(crate) async fn obtain(
             return adopted(groups, config, known, pid, pidfd).await;
         }
     }
-    let orphans = std::mem::take(&mut known.orphans);
-    if let Some(taken) = sockets_of(&orphans).await? {
+    if let Some(taken) = sockets_of(&known.orphans).await? {
+        // Those of a start that fails serve on, and are to be found again.
         let (process, group) = spawn_with(groups, config, &taken).await?;
         keep(&mut known.held, config, taken);
         return Ok(Obtained {
             process,
             how: How::TookOver,
             group,
-            orphans,
+            orphans: std::mem::take(&mut known.orphans),
         });
     }
-    if !orphans.is_empty()
-        && let Err(error) = end(&orphans, ORPHANS_PATIENCE).await
+    if !known.orphans.is_empty()
+        && let Err(error) = end(&known.orphans, ORPHANS_PATIENCE).await
     {
         return Err((Class::Transient, format!("workers of its last life: {error}")));
     }
+    known.orphans.clear();
     hold(&mut known.held, &config.listen).map_err(|error| (Class::Conflict, error.to_string()))?;
     let held: Vec<_> = known.held.values().map(|socket| socket.as_fd()).collect();
     let (process, group) = spawn(groups, config, &held).await?;

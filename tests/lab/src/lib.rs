@@ -5,7 +5,7 @@
 //! Where is what: the way in and out `enter` · a machine `node` (its first process `init`, `reaper`) · cables and their
 //! faults `world`, `lan`, `switch` · what a client sees `probe` · what is on the wire `sniff`, `wire`, `dissect` · who has
 //! which address `owners` · what a virtual router is, in every dialect `router` · what runs in a node `standfast`,
-//! `keepalived`, `frr`, `nginx` (kept alive: `supervised`; in control groups of a `unit`; under the real systemd `systemd_box`), any speaker of VRRP `speaker`, a small web server `web` · many routers moved at once and timed `rows` · garbage
+//! `keepalived`, `frr`, `nginx` (kept alive: `supervised`; frozen: `freezer`; in control groups of a `unit`; under the real systemd `systemd_box`), any speaker of VRRP `speaker`, a small web server `web` · many routers moved at once and timed `rows` · garbage
 //! `hostile`, packets made by hand `forge` · test programs `runner` · plugins in other languages `languages` · the verbs `demo`, `suite`, `bench`, `faults`.
 
 pub mod bench;
@@ -18,6 +18,7 @@ pub mod enter;
 pub mod error;
 pub mod faults;
 pub mod forge;
+pub mod freezer;
 pub mod frr;
 pub mod fuzz;
 pub mod hostile;

@@ -20,10 +20,10 @@ use crate::{logs, place, say};
 const LIMIT: Duration = Duration::from_secs(60);
 /// A process that misses its limit by this much is killed from outside.
 const GRACE: Duration = Duration::from_secs(15);
-/// A test that this machine cannot run says so by a line that begins with these words.
-const NOT_TRIED: &str = "not tried";
 /// Lines of each log shown for a failed test.
 const TAIL: usize = 25;
+/// What a test that cannot be run here says, and why behind it.
+const SKIPPED: &str = "skipped: ";
 
 /// A named test.
 #[derive(Clone, Copy, Debug)]
@@ -93,13 +93,22 @@ pub fn main(tests: &[Test]) -> ExitCode {
             .for_each(|test| say::line(&format!("{}: test", test.name)));
         return ExitCode::SUCCESS;
     }
-    let failed = all(&chosen, wish.jobs.unwrap_or(2).clamp(1, 16));
-    say::line(&format!("\n{} passed, {failed} failed", chosen.len() - failed));
+    let (failed, skipped) = all(&chosen, wish.jobs.unwrap_or(2).clamp(1, 16));
+    if skipped > 0 {
+        say::line(&format!("\n{skipped} skipped"));
+    }
+    let passed = chosen.len() - failed - skipped;
+    say::line(&format!("\n{passed} passed, {failed} failed"));
     if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Says that this machine lacks what the test needs; it then counts as skipped, not as passed.
+pub fn skip(why: &str) {
+    say::line(&format!("{SKIPPED}{why}"));
 }
 
 fn wish(words: &[String]) -> Wish {
@@ -118,10 +127,11 @@ fn wish(words: &[String]) -> Wish {
     wish
 }
 
-/// Runs them all; returns how many failed.
-fn all(tests: &[&Test], jobs: usize) -> usize {
+/// Runs them all; returns how many failed, and how many were skipped.
+fn all(tests: &[&Test], jobs: usize) -> (usize, usize) {
     let queue: Mutex<VecDeque<&Test>> = Mutex::new(tests.iter().copied().collect());
-    let failed = Mutex::new(0);
+    let (failed, skipped) = (Mutex::new(0), Mutex::new(0));
+    let count = |sum: &Mutex<usize>| *sum.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     std::thread::scope(|scope| {
         for _ in 0..jobs {
@@ -132,9 +142,12 @@ fn all(tests: &[&Test], jobs: usize) -> usize {
                     let seconds = start.elapsed().as_secs_f64();
                     match outcome {
                         Ok(None) => say::line(&format!("test {} ... ok ({seconds:.1} s)", test.name)),
-                        Ok(Some(why)) => say::line(&format!("test {} ... {why}", test.name)),
+                        Ok(Some(why)) => {
+                            count(&skipped);
+                            say::line(&format!("test {} ... skipped: {why}", test.name));
+                        }
                         Err(error) => {
-                            *failed.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                            count(&failed);
                             say::line(&format!(
                                 "test {} ... FAILED ({seconds:.1} s)\n{error}",
                                 test.name
@@ -145,10 +158,11 @@ fn all(tests: &[&Test], jobs: usize) -> usize {
             });
         }
     });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let sum = |sum: Mutex<usize>| sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (sum(failed), sum(skipped))
 }
 
-/// Runs one test in a process of its own; the error is what that process said. Returns why it was not tried, if so.
+/// Runs one test in a process of its own; why it was skipped, if it was; the error is what that process said.
 fn apart(test: &Test) -> Result<Option<String>> {
     let mut child = Command::new(SELF)
         .args(["__test", test.name])
@@ -171,8 +185,8 @@ fn apart(test: &Test) -> Result<Option<String>> {
         .concat();
     match ended {
         Ok(status) if status.success() => {
-            let left_out = text.lines().find(|line| line.starts_with(NOT_TRIED));
-            Ok(left_out.map(str::to_owned))
+            let why = text.lines().find_map(|line| line.strip_prefix(SKIPPED));
+            Ok(why.map(str::to_owned))
         }
         Ok(_) | Err(_) => Err(Error::new(text.trim_end().to_owned())),
     }

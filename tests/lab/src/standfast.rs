@@ -123,6 +123,13 @@ impl Daemon {
         cli(&self.node, &[words, &["--runtime-dir", RUNTIME]].concat())
     }
 
+    /// The same, and does not wait for its answer.
+    pub fn begin(&self, words: &[&str]) -> Result<Program> {
+        let program = place::program("standfast")?.display().to_string();
+        let argv = [&[program.as_str()], words, &["--runtime-dir", RUNTIME]].concat();
+        self.node.spawn("standfast-cli", &argv)
+    }
+
     /// What `status --json` prints.
     pub fn status(&self) -> Result<Status> {
         let ran = self.ask(&["status", "--json"])?;

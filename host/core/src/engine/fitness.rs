@@ -105,6 +105,7 @@ impl Engine {
                 Some(shared) => Summary::of(mine.filter(|item| item.weight.is_none())).in_group(shared),
                 None => Summary::of(mine),
             };
+            let poor = summary.is_poor();
             let (standing, reasons) = summary.standing(router.config.priority);
             if own.is_some() && !matches!(standing, Standing::Unfit(_)) {
                 self.with_router(name, now, |router, _| router.machine.set_primary(own));
@@ -112,6 +113,7 @@ impl Engine {
             }
             self.with_router(name, now, |router, deeds| {
                 router.reasons = reasons;
+                router.machine.set_poor(poor);
                 // An address just lost still carries the goodbye.
                 router
                     .machine

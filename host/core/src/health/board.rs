@@ -88,6 +88,11 @@ impl Summary {
         self
     }
 
+    /// Whether any other node that is fit is better.
+    pub fn is_poor(&self) -> bool {
+        self.poor
+    }
+
     /// The standing of a router with this base priority, and what changes it.
     pub fn standing(self, base: Priority) -> (Standing, Vec<String>) {
         // The lowest there is: whoever else is fit takes over, and where nobody is, it goes on.

@@ -30,6 +30,7 @@ impl Machine {
         if !spawning && self.orphans.is_empty() && self.down_since.is_some_and(overdue) {
             self.unlisten(out);
         }
+        self.poll_leftover(now, out);
         match self.state {
             State::Waiting { until, .. } if until <= now => {
                 self.starts += 1;

@@ -8,6 +8,7 @@ use crate::control::ServiceAction;
 use crate::service::action::{Action, Exit, How, Signal};
 use crate::service::errand::Errand;
 use crate::service::failure::Class;
+use crate::service::leftover::Leftover;
 use crate::service::restart::Restarts;
 use crate::service::watch::Watch;
 use crate::time::Instant;
@@ -102,6 +103,8 @@ pub struct Machine {
     pub(super) watch: Watch,
     /// Workers that serve without a main process.
     pub(super) orphans: Vec<u32>,
+    /// Whether they do, if nothing takes their place.
+    pub(super) leftover: Leftover,
     /// Main processes that were replaced and end their last connections.
     pub(super) old: Vec<u32>,
     /// The last failure: its class, and what an operator would look at next.
@@ -141,6 +144,7 @@ impl Machine {
             errand: None,
             watch: Watch::default(),
             orphans: Vec::new(),
+            leftover: Leftover::default(),
             old: Vec::new(),
             class: None,
             evidence: Vec::new(),
@@ -265,6 +269,7 @@ impl Machine {
     /// Takes in what an end says of workers that live, and of why.
     pub(super) fn leaves_behind(&mut self, exit: &Exit) {
         self.orphans.clone_from(&exit.orphans);
+        self.forget_leftover();
         // Of one that hung it was taken before it was ended.
         if !matches!(self.state, State::Stopping { then: Then::Fail, .. }) {
             self.evidence.clone_from(&exit.evidence);

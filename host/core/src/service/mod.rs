@@ -4,6 +4,7 @@ pub mod action;
 mod errand;
 pub mod failure;
 mod found;
+mod leftover;
 mod life;
 pub mod look;
 pub mod machine;

@@ -82,6 +82,9 @@ impl Machine {
 
     /// The hands have looked at it.
     pub fn on_look(&mut self, pid: u32, look: &Look, now: Instant, out: &mut Vec<Action>) {
+        if self.on_leftover_look(pid, look, now, out) {
+            return;
+        }
         if self.state != (State::Up { pid }) {
             return self.on_early_look(pid, look, now, out);
         }

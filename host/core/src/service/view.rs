@@ -20,6 +20,7 @@ impl Machine {
             State::Up { .. } => self.watch.deadline().map(|at| (at, "service look")),
             State::Stopped | State::Spawning { .. } | State::GaveUp => None,
         };
+        let leftover = self.leftover_deadline().map(|at| (at, "service look"));
         let errand = self
             .errand
             .as_ref()
@@ -27,7 +28,10 @@ impl Machine {
         let takeover = self.down_since.map(|since| since + self.config.takeover_after);
         let takeover = takeover.filter(|at| *at > now).map(|at| (at, "takeover-after"));
         let recovery = self.watch.recovers_at(now).map(|at| (at, "workers live again"));
-        [own, errand, takeover, recovery].into_iter().flatten().min()
+        [own, leftover, errand, takeover, recovery]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What it means for the node (N12).
@@ -37,10 +41,16 @@ impl Machine {
             [] => Condition::Bad(trouble()),
             serving => {
                 let workers = listed(serving);
-                Condition::Poor(format!(
-                    "{}; worker {workers} serves without a main process",
-                    trouble()
-                ))
+                match self.leftover_trouble() {
+                    Some(why) => Condition::Bad(format!(
+                        "{}; worker {workers} of its last life hangs: {why}",
+                        trouble()
+                    )),
+                    None => Condition::Poor(format!(
+                        "{}; worker {workers} serves without a main process",
+                        trouble()
+                    )),
+                }
             }
         };
         match self.state {

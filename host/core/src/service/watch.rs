@@ -125,6 +125,11 @@ impl Watch {
         self.old.iter().map(BTreeSet::len).sum()
     }
 
+    /// Something failed at the last look.
+    pub(super) fn is_failing(&self) -> bool {
+        self.fails > 0
+    }
+
     /// What the last probe came to.
     pub(super) fn answer(&self) -> Option<&Result<String, String>> {
         self.answer.as_ref()

@@ -42,7 +42,8 @@ impl Machine {
             self.base = (now, true);
             self.wants = false;
             self.listening = false;
-            self.timer = Some(now + skew(self.version, self.priority, self.learned));
+            let skew = skew(self.version, self.priority, self.learned);
+            self.timer = Some(now + skew + self.hesitation());
             return;
         }
         let better = advert.priority >= self.priority.get();

@@ -80,6 +80,9 @@ pub struct Machine {
     pub(super) greeted: Option<Instant>,
     /// It woke up late and listens before it speaks or takes over.
     pub(super) listening: bool,
+    /// It serves only just, and when it offered the addresses last.
+    pub(super) poor: bool,
+    pub(super) offered: Option<Instant>,
     /// Member of a sync group: Master_Down alone does not make it Master, its group does.
     grouped: bool,
     /// Backup whose Master_Down has passed: it waits for its group.
@@ -107,6 +110,8 @@ impl Machine {
             reasserted: None,
             greeted: None,
             listening: false,
+            poor: false,
+            offered: None,
             grouped: false,
             wants: false,
             heard: None,
@@ -160,7 +165,7 @@ impl Machine {
                 let changed = priority != self.priority;
                 self.priority = priority;
                 if changed && !self.listening {
-                    self.send(now, out);
+                    self.advertise(now, out);
                 }
             }
             (VrrpState::Fault, Standing::Unfit(why)) => self.cause = why,
@@ -193,7 +198,7 @@ impl Machine {
             // S10
             VrrpState::Master if self.listening => self.speak_again(now, out),
             // R-6.4.3-9
-            VrrpState::Master => self.send(now, out),
+            VrrpState::Master => self.advertise(now, out),
             VrrpState::Init | VrrpState::Fault | VrrpState::Stopped => self.timer = None,
         }
     }
@@ -222,10 +227,10 @@ impl Machine {
         priority >= self.priority.get() || self.preempt == Preempt::Never
     }
 
-    /// When its master gave up, if it did and nobody was heard since.
+    /// When its master gave up, if it did and nobody was heard since; it may have been an offer to those that are better.
     pub fn goodbye(&self) -> Option<Instant> {
         let (at, goodbye) = self.base;
-        (self.state == VrrpState::Backup && goodbye).then_some(at)
+        (self.state == VrrpState::Backup && goodbye && !self.poor).then_some(at)
     }
 
     /// From when on a Backup that is not asked to wait longer by a living master may be taken along by its group:
@@ -353,7 +358,7 @@ impl Machine {
         }
         let (start, goodbye) = self.base;
         let wait = if goodbye {
-            skew(self.version, self.priority, self.learned)
+            skew(self.version, self.priority, self.learned) + self.hesitation()
         } else {
             master_down(self.version, self.priority, self.learned, self.down_adverts)
         };

@@ -1,6 +1,7 @@
 //! The protocol: one state machine per virtual router, and the small machines around it.
 
 mod hearing;
+mod offering;
 mod waking;
 
 pub mod accept;

@@ -62,6 +62,8 @@ pub(crate) enum Move {
     StrangerExits,
     Tested(bool),
     Sees(Seen),
+    /// A look at what serves without a main process.
+    SeesLeftover(Seen),
     Swept(bool),
     Reloaded(bool),
     Operate(ServiceAction),
@@ -130,7 +132,8 @@ impl Bench {
                 }
                 Action::Test => self.testing += 1,
                 Action::Look(pid, _) => {
-                    assert_eq!(Some(pid), self.alive, "a look at a process that is gone");
+                    let lives = Some(pid) == self.alive || self.orphans.contains(&pid);
+                    assert!(lives, "a look at a process that is gone");
                     self.looks += 1;
                 }
                 Action::Signal(pid, signal) => {
@@ -224,12 +227,8 @@ impl Bench {
                 self.testing = self.testing.saturating_sub(1);
                 self.act(|machine, now, out| machine.on_tested(result, now, out));
             }
-            Move::Sees(seen) => {
-                self.looks = self.looks.saturating_sub(1);
-                if let Some(pid) = self.alive {
-                    self.act(|machine, now, out| machine.on_look(pid, &sight(seen), now, out));
-                }
-            }
+            Move::Sees(seen) => self.sees(self.alive, seen),
+            Move::SeesLeftover(seen) => self.sees(self.orphans.first().copied(), seen),
             Move::Swept(good) if self.sweeping => {
                 self.sweeping = false;
                 self.orphans.clear();
@@ -260,10 +259,15 @@ impl Bench {
 
     /// A look at the successor that is being started.
     pub(crate) fn sees_successor(&mut self, seen: Seen) {
-        if let Some(pid) = self.successor {
+        self.sees(self.successor, seen);
+        self.invariants();
+    }
+
+    fn sees(&mut self, pid: Option<u32>, seen: Seen) {
+        self.looks = self.looks.saturating_sub(1);
+        if let Some(pid) = pid {
             self.act(|machine, now, out| machine.on_look(pid, &sight(seen), now, out));
         }
-        self.invariants();
     }
 
     fn ready(&mut self) {
