@@ -116,9 +116,12 @@ mod tests {
             let RouteNetlinkMessage::NewAddress(message) = &request.message else {
                 panic!("an address is added");
             };
-            message.attributes.iter().find_map(|attribute| match attribute {
-                AddressAttribute::CacheInfo(life) => Some((life.ifa_valid, life.ifa_preferred)),
-                _ => None,
+            message.attributes.iter().find_map(|attribute| {
+                if let AddressAttribute::CacheInfo(life) = attribute {
+                    Some((life.ifa_valid, life.ifa_preferred))
+                } else {
+                    None
+                }
             })
         };
         requests.iter().filter_map(life).collect()
