@@ -16,6 +16,7 @@ mod hmac;
 mod hostile;
 mod hotload;
 mod interop;
+mod leases;
 mod malformed;
 mod matrix;
 mod nginx;
@@ -120,6 +121,10 @@ const TESTS: &[Test] = tests![
     cage::plugin_that_is_not_the_pinned_one_is_refused,
     carry::killed_master_carries_on_unnoticed,
     carry::spoilt_record_is_ignored,
+    leases::a_frozen_master_loses_its_addresses_and_wakes_as_backup,
+    leases::a_lone_master_takes_its_addresses_again_when_it_wakes,
+    leases::without_a_lease_addresses_stay_and_a_reload_gives_them_one,
+    leases::two_hundred_addresses_are_renewed_until_the_daemon_is_killed,
     hotload::replaced_plugin_answers_the_next_call,
     hotload::whatever_becomes_of_a_file_the_old_one_serves_and_status_says_why,
     hotload::plugins_that_appear_later_are_taken,

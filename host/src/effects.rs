@@ -89,6 +89,7 @@ impl Hands {
                     partial,
                 });
             }
+            Command::RenewLeases { routers, at } => self.queue(Job::Renew { routers, at }),
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),
@@ -152,7 +153,7 @@ impl Hands {
     pub(crate) fn queue(&self, job: Job) {
         let result = Err("too many changes wait for the kernel".into());
         match self.keeper.queue(job).map_err(|job| *job) {
-            Ok(()) | Err(Job::Prepare { .. } | Job::Keep(_)) => {}
+            Ok(()) | Err(Job::Prepare { .. } | Job::Keep(_) | Job::Renew { .. }) => {}
             Err(Job::Add { router, .. }) => self.tell(done(router, Step::Add, result)),
             Err(Job::Remove { router, partial, .. }) => {
                 self.tell(done(router, Step::removal(partial), result))

@@ -1,6 +1,7 @@
 //! All that can go out: the hands perform it, in order.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::config::action::ActionConfig;
 use crate::config::route::{VirtualRoute, VirtualRule};
@@ -62,6 +63,14 @@ pub enum Command {
         pid: u32,
         /// Whether it is probed, too.
         probe: bool,
+    },
+    /// Have the kernel keep the addresses of these routers for another lease, in one go. Not answered: what the kernel
+    /// takes away is seen.
+    RenewLeases {
+        /// Who holds addresses on lease.
+        routers: Vec<RouterName>,
+        /// When it was asked for. Much later it must not be done any more: they may be another node's.
+        at: Instant,
     },
     /// Run a service's reload command; answer with `Event::ServiceReloaded`.
     ReloadService(ServiceConfig),
@@ -134,6 +143,8 @@ pub struct Holdings {
     pub rules: Vec<VirtualRule>,
     /// Whether packets to the addresses are accepted.
     pub accept: bool,
+    /// How long the kernel keeps the addresses when nobody renews them; `None`: for ever.
+    pub lease: Option<Duration>,
 }
 
 impl Holdings {

@@ -10,6 +10,7 @@ mod leaving;
 mod links;
 mod plugins;
 mod reload;
+mod renewing;
 mod router;
 mod sending;
 mod strays;
@@ -305,6 +306,7 @@ impl Engine {
         let hooks = self.hooks_deadline().map(|at| (at, "hook"));
         let catalog = self.catalog.deadline().map(|at| (at, "plugin"));
         let leaving = self.farewell().map(|at| (at, "farewell"));
+        let renewal = self.due.renewal.deadline().map(|at| (at, "lease"));
         let groups = self.groups_deadline(now).map(|at| (at, "sync group"));
         let next = checks
             .chain(router)
@@ -315,6 +317,7 @@ impl Engine {
             .chain(hooks)
             .chain(catalog)
             .chain(leaving)
+            .chain(renewal)
             .min();
         next.map(|(at, why)| (at.max(now), why))
     }
@@ -331,6 +334,7 @@ impl Engine {
         for name in self.leavers.keys().cloned().collect::<Vec<_>>() {
             self.with_router(&name, now, |router, deeds| router.tick(now, deeds));
         }
+        self.renew(now);
         if judges {
             let names: Vec<_> = self.services.keys().cloned().collect();
             for name in &names {

@@ -30,7 +30,8 @@ fn the_report_shows_what_a_router_is() {
              virtual-route \"default\" via=\"fe80::1\" dev=\"eth1\"; virtual-rule from=\"2001:db8::/64\" table=9 priority=10
              track {{ interface eth0 weight=-20 reverse=#true }}
          }}
-         vrrp B {{ interface eth2; virtual-router-id 51; virtual-address \"10.0.0.1\"; unicast source=\"10.0.0.2\" {{ peer \"10.0.0.3\"; peer \"10.0.0.4\" min-ttl=250 }}; priority 90 }}
+         vrrp B {{ interface eth2; virtual-router-id 51; virtual-address \"10.0.0.1\"; unicast source=\"10.0.0.2\" {{ peer \"10.0.0.3\"; peer \"10.0.0.4\" min-ttl=250 }}; priority 90; lease #false }}
+         vrrp C {{ interface eth2; virtual-router-id 52; virtual-address \"10.0.0.2\"; lease \"3s\" }}
          sync-group \"both\" {{ member A B }}"
     );
     let shown = report(&parse(&text), None).render();
@@ -43,6 +44,9 @@ fn the_report_shows_what_a_router_is() {
         "  virtual MAC  on v6.51.eth1\n",
         "  accept       no packets to the addresses\n",
         "  adverts      every 1s, multicast to ff02::12\n",
+        "  lease        8s, renewed every 2s: if standfast hangs or is killed, the kernel takes the addresses off 6s to 9s later\n",
+        "  lease        none: the addresses stay if standfast hangs or is killed\n",
+        "vrrp C: `lease` 3s may run out before a peer has taken over (Master_Down 3.609s); write 5s or more",
         "  auth         hmac, mode permissive, keys 1 (file /etc/k), sends 1\n",
         "  moves with   sync-group both\n",
         "  begins       5s after the start\n",

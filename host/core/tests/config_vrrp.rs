@@ -44,6 +44,11 @@ fn what_is_left_out_is_as_documented() {
     assert_eq!(router.family, Family::V4);
     assert_eq!((router.accept, router.down_adverts), (true, 3));
     assert_eq!(router.startup_delay, Duration::ZERO);
+    assert_eq!(
+        router.lease,
+        Some(Duration::from_secs(5)),
+        "of Master_Down 3.609 s"
+    );
     assert_eq!(router.auth, Auth::None);
     assert_eq!(router.transport, Transport::Multicast);
     assert_eq!((&router.virtual_mac, router.garp), (&None, Garp::default()));
@@ -73,6 +78,23 @@ fn single_values() {
     ));
     assert_eq!((router.accept, router.down_adverts), (false, 100));
     assert_eq!(router.startup_delay, Duration::from_secs(5));
+    assert_eq!(
+        router.lease,
+        Some(Duration::from_secs(135)),
+        "of Master_Down 100.609 s"
+    );
+}
+
+#[test]
+fn a_lease_is_written_left_out_or_none() {
+    let lease = |written: &str| {
+        let lease = router(&format!("{V4}; advert-interval \"10ms\"; {written}")).lease;
+        lease.map(|lease| lease.as_secs())
+    };
+    assert_eq!(lease(""), Some(2), "no less, however fast the adverts");
+    assert_eq!(lease("lease #true"), Some(2));
+    assert_eq!(lease("lease \"7s\""), Some(7));
+    assert_eq!(lease("lease #false"), None);
 }
 
 #[test]

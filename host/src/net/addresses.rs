@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
@@ -19,17 +19,24 @@ use crate::net::route_socket::Request;
 /// With a `lease` the kernel takes it away by itself after that time, to the second, unless it is added again
 /// before: adding renews. Without one it stays.
 pub(crate) fn add(index: u32, address: &VirtualAddress, lease: Option<Duration>) -> Request {
-    let kind = if lease.is_some() {
-        NLM_F_REPLACE
-    } else {
-        NLM_F_EXCL
-    };
     Request {
         what: address.address.to_string(),
         message: RouteNetlinkMessage::NewAddress(add_message(index, address, lease)),
-        flags: NLM_F_CREATE | kind,
+        // One that is there may be of another lease.
+        flags: NLM_F_CREATE | NLM_F_REPLACE,
         fine: &[libc::EEXIST],
     }
+}
+
+/// What must be asked for before `add`: of an IPv6 address that was there for ever and is to be so no longer, the kernel
+/// would let the route to its network run out, although other addresses need that route. So it goes without one first.
+pub(crate) fn loosen(index: u32, address: &VirtualAddress, lease: Option<Duration>) -> Option<Request> {
+    let shares = address.address.is_ipv6() && address.prefix < 128 && !address.noprefixroute;
+    (shares && lease.is_some()).then(|| {
+        let mut alone = address.clone();
+        alone.noprefixroute = true;
+        add(index, &alone, lease)
+    })
 }
 
 /// Takes an address off. One that is not there is fine, and so is an interface that is gone: they went together.

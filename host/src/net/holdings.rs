@@ -8,10 +8,13 @@ use nix::libc;
 use standfast_core::command::Holdings;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::{IfName, RouterName};
+use standfast_core::time::Instant as Moment;
 
+use crate::alarm::now;
 use crate::net::device::find;
 use crate::net::filter_wishes::Addresses;
 use crate::net::filters::Filters;
+use crate::net::leases::Leases;
 use crate::net::ledger::{Borrowed, Ledger};
 use crate::net::route_socket::{Request, RouteSocket};
 use crate::net::{addresses, filter, routes, rules, sysctl, vmac};
@@ -25,6 +28,7 @@ pub(crate) struct Holder {
     /// renamed.
     used: BTreeMap<(RouterName, IfName), BTreeSet<u32>>,
     filters: Filters,
+    leases: Leases,
 }
 
 /// What a configuration needs on this host; everything else of ours goes.
@@ -58,6 +62,7 @@ impl Holder {
             ledger,
             used: BTreeMap::new(),
             filters,
+            leases: Leases::default(),
         }
     }
 
@@ -126,16 +131,20 @@ impl Holder {
             let index = indices.get(dev).copied().flatten();
             index.ok_or_else(|| format!("interface {dev} does not exist"))
         };
+        let mut leased = Vec::new();
         for address in &holdings.addresses {
             match index_of(&address.dev) {
                 Ok(index) => {
                     let place = (router.clone(), address.dev.clone());
                     self.used.entry(place).or_default().insert(index);
-                    requests.push(addresses::add(index, address, None));
+                    requests.extend(addresses::loosen(index, address, holdings.lease));
+                    requests.push(addresses::add(index, address, holdings.lease));
+                    leased.push((index, address.clone()));
                 }
                 Err(error) => first = first.and(Err(error)),
             }
         }
+        self.leases.put_on(router, holdings.lease, leased, now());
         let mut collisions = Vec::new();
         for route in &holdings.routes {
             match route.dev.as_ref().map(index_of).transpose() {
@@ -162,6 +171,15 @@ impl Holder {
         first.and(replaced)
     }
 
+    /// Has the kernel keep what these routers hold, as was asked for at `at`, all of it in one go.
+    pub(crate) fn renew(&mut self, routers: &[RouterName], at: Moment) {
+        let renewals = self.leases.renewals(routers, at, now());
+        // What is off by now is seen, and put on again by who may.
+        if let Err(error) = self.kernel.perform(&renewals) {
+            tracing::debug!("a lease was not renewed: {error}");
+        }
+    }
+
     /// After `add`, when nobody waits any more: a firewall that was loaded anew has thrown our table away.
     pub(crate) fn after_add(&mut self, router: &RouterName, holdings: &Holdings) {
         self.set_filter(router, holdings);
@@ -178,6 +196,7 @@ impl Holder {
         holdings: &Holdings,
         partial: bool,
     ) -> Result<(), String> {
+        self.leases.taken_off(router, holdings, partial);
         let indices = self.indices(holdings)?;
         let mut requests = Vec::new();
         if let Some(virtual_mac) = &holdings.virtual_mac

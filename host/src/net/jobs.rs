@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use standfast_core::command::Holdings;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::RouterName;
+use standfast_core::time::Instant;
 use standfast_core::vrrp::addresses::Step;
 
 use crate::net::holdings::Needed;
@@ -39,6 +40,13 @@ pub(crate) enum Job {
     },
     /// Take away what is ours and not needed.
     Keep(Needed),
+    /// Prolong the leases of what these routers hold.
+    Renew {
+        /// The routers.
+        routers: Vec<RouterName>,
+        /// When that was asked for.
+        at: Instant,
+    },
 }
 
 /// What became of an `Add` or a `Remove`.
@@ -71,7 +79,10 @@ impl Job {
                 partial: false,
                 ..
             } => Some(router),
-            Self::Remove { partial: true, .. } | Self::Prepare { .. } | Self::Keep(_) => None,
+            Self::Remove { partial: true, .. }
+            | Self::Prepare { .. }
+            | Self::Keep(_)
+            | Self::Renew { .. } => None,
         }
     }
 }

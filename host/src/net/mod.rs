@@ -10,6 +10,7 @@ pub(crate) mod holdings;
 pub(crate) mod jobs;
 pub(crate) mod keeper;
 pub(crate) mod later;
+pub(crate) mod leases;
 pub(crate) mod ledger;
 pub(crate) mod leftovers;
 pub(crate) mod link_table;

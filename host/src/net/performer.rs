@@ -77,6 +77,7 @@ impl<A: Fn(Answer)> Performer<A> {
                 });
             }
             Job::Prepare { virtual_mac, ipv6 } => self.later.push(Work::Prepare { virtual_mac, ipv6 }),
+            Job::Renew { routers, at } => self.holder.renew(&routers, at),
             Job::Keep(needed) => self.later.push(Work::Keep(needed)),
         }
     }

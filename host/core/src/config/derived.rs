@@ -77,6 +77,9 @@ pub struct RouterReport {
     /// How long it stays in Init after the start.
     #[serde(serialize_with = "seconds")]
     pub startup_delay: Duration,
+    /// How long the kernel keeps the addresses when nobody renews them; `None`: for ever.
+    #[serde(serialize_with = "maybe_seconds")]
+    pub lease: Option<Duration>,
     /// Whether packets to the virtual addresses are accepted.
     pub accept: bool,
     /// The virtual addresses, as one writes them.
@@ -215,6 +218,7 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
         ),
         down_timer_adverts: router.down_adverts,
         startup_delay: router.startup_delay,
+        lease: router.lease,
         accept: !router.drops_packets(),
         addresses: router.addresses.iter().map(shown::address).collect(),
         excluded: router.excluded.iter().map(shown::address).collect(),

@@ -14,6 +14,7 @@ pub mod grant;
 pub mod group;
 pub mod instance;
 pub mod keys;
+pub mod lease;
 pub mod mail;
 mod network;
 mod node;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::derived::{CheckReport, Report, RouterReport};
 use crate::config::instance::Instance;
+use crate::config::lease::RENEWALS;
 use crate::config::value::show;
 use crate::ids::Priority;
 
@@ -72,6 +73,23 @@ impl Report {
     }
 }
 
+/// What becomes of the addresses when standfast hangs or is killed.
+fn lease(router: &RouterReport) -> [String; 1] {
+    let Some(lease) = router.lease else {
+        return ["none: the addresses stay if standfast hangs or is killed".into()];
+    };
+    let every = lease / RENEWALS;
+    // The kernel looks once a second.
+    let (first, last) = (lease - every, lease + Duration::from_secs(1));
+    [format!(
+        "{}, renewed every {}: if standfast hangs or is killed, the kernel takes the addresses off {} to {} later",
+        show(lease),
+        show(every),
+        show(first),
+        show(last)
+    )]
+}
+
 fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>) -> std::fmt::Result {
     writeln!(
         out,
@@ -133,6 +151,7 @@ fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>
         about(router.master_down),
         router.down_timer_adverts
     )?;
+    several(out, "lease", &lease(router))?;
     writeln!(out, "  priority     {}", priority(router))?;
     let whose = peer.map_or_else(
         || "the slowest peer".into(),

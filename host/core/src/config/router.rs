@@ -6,6 +6,7 @@ use kdl::KdlValue;
 
 use crate::config::auth::{self, Auth};
 use crate::config::garp::{self, Garp};
+use crate::config::lease;
 use crate::config::node::Node;
 use crate::config::route::{self, VirtualRoute, VirtualRule};
 use crate::config::scene::{Home, Scene};
@@ -15,6 +16,7 @@ use crate::config::value::{self, Wrong, show, wrong};
 use crate::config::virtual_address::{self, VirtualAddress};
 use crate::config::virtual_mac::{self, VirtualMac};
 use crate::ids::{AdvertInterval, Family, IfName, InvalidId, Priority, RouterName, Version, Vrid};
+use crate::vrrp::timing;
 
 /// One virtual router, fully checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct RouterConfig {
     pub virtual_mac: Option<VirtualMac>,
     /// How often neighbours are told of the addresses.
     pub garp: Garp,
+    /// How long the kernel keeps what it holds when nobody renews it: whole seconds. `None`: for ever.
+    pub lease: Option<Duration>,
     /// The virtual addresses, in wire order; at least one, all of `family`.
     pub addresses: Vec<VirtualAddress>,
     /// Addresses that come and go with them but are not in adverts.
@@ -143,6 +147,13 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
         Some(line) => garp::parse(line),
         None => Some(Garp::default()),
     };
+    let silence = match (version, priority, interval, down_adverts) {
+        (Some(version), Some(priority), Some(interval), Some(adverts)) => {
+            Some(timing::master_down(version, priority, interval, adverts))
+        }
+        _ => None,
+    };
+    let lease = lease::parse(node, silence);
     let routes = route::routes(node, home, scene);
     let rules = route::rules(node, home, scene);
     let track = match node.child("track") {
@@ -165,6 +176,7 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
         transport: transport?,
         virtual_mac: virtual_mac?,
         garp: garp?,
+        lease: lease?,
         addresses: addresses?,
         excluded: excluded?,
         routes: routes?,
@@ -299,6 +311,7 @@ const ONCE: &[&str] = &[
     "virtual-mac",
     "unicast",
     "garp",
+    "lease",
     "track",
 ];
 const MANY: &[&str] = &[

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use crate::config::auth::{Auth, HmacMode};
 use crate::config::file::Config;
 use crate::config::group::GroupConfig;
+use crate::config::lease;
 use crate::config::notify::{NotifyConfig, Phase, RETRY};
 use crate::config::router::RouterConfig;
 use crate::config::unicast::Transport;
 use crate::config::value::show;
 use crate::config::weights::Weights;
 use crate::ids::Priority;
+use crate::vrrp::timing;
 
 impl Config {
     /// What it probably does not mean, each with the mend.
@@ -29,6 +31,7 @@ pub(crate) fn warnings(config: &Config, peer: Option<Priority>) -> Vec<String> {
                 accepts_anyway(router),
                 anyone_may_send(router),
                 not_enforced(router),
+                lease_too_short(router),
             ];
             let who = &router.name;
             let lines = why.into_iter().flatten();
@@ -111,6 +114,24 @@ fn accepts_anyway(router: &RouterConfig) -> Option<String> {
     (router.priority == Priority::OWNER && !router.accept).then(|| {
         "`accept #false` does nothing at priority 255: the owner of the address accepts packets to it".into()
     })
+}
+
+/// Then nobody has the address for a while, if standfast hangs.
+fn lease_too_short(router: &RouterConfig) -> Option<String> {
+    let silence = timing::master_down(
+        router.version,
+        router.priority,
+        router.interval,
+        router.down_adverts,
+    );
+    let least = lease::unless_written(silence);
+    let lease = router.lease.filter(|lease| *lease < least)?;
+    Some(format!(
+        "`lease` {} may run out before a peer has taken over (Master_Down {}); write {} or more, or leave it out",
+        show(lease),
+        show(silence),
+        show(least)
+    ))
 }
 
 /// TTL 255 is what keeps strangers out (reliability.md: spoofed advert).

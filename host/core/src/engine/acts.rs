@@ -33,6 +33,9 @@ impl Engine {
         router.clock = self.clock;
         act(router, &mut deeds);
         let priority = router.machine.priority().get();
+        if let Some(lease) = router.lease() {
+            self.due.renewal.hold(lease, now);
+        }
         if !leaves {
             self.due.set(name, router.deadline().map(|(at, _)| at));
         }

@@ -204,6 +204,7 @@ impl Router {
             routes: config.routes.clone(),
             rules: config.rules.clone(),
             accept: !config.drops_packets(),
+            lease: config.lease,
         }
     }
 }

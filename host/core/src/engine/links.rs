@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::virtual_address::VirtualAddress;
 use crate::engine::Engine;
 use crate::engine::fitness::link_of;
+use crate::engine::renewing::ran_out;
 use crate::engine::router::Router;
 use crate::event::Link;
 use crate::ids::{IfName, RouterName};
@@ -41,10 +42,20 @@ impl Engine {
         }
         for (name, meddling) in undone {
             let message = match meddling {
-                Meddling::Removed => "a virtual address was removed by someone else; it is put back",
-                Meddling::Added => "a virtual address was put on by someone else; it is taken off",
+                Meddling::Removed => self.why_removed(&name, now),
+                Meddling::Added => "a virtual address was put on by someone else; it is taken off".to_owned(),
             };
-            self.record("vrrp", name.as_str(), message.to_owned(), true, now);
+            self.record("vrrp", name.as_str(), message, true, now);
+        }
+    }
+
+    /// Somebody took an address off: if standfast stood still, the kernel.
+    fn why_removed(&self, name: &RouterName, now: Instant) -> String {
+        let lease = self.routers.get(name).and_then(Router::lease);
+        let lapsed = lease.and_then(|lease| Some((lease, self.due.renewal.lapsed(lease, now)?)));
+        match lapsed {
+            Some((lease, pause)) => ran_out(lease, pause),
+            None => "a virtual address was removed by someone else; it is put back".to_owned(),
         }
     }
 

@@ -103,6 +103,7 @@ pub(crate) fn difference(old: &Holdings, new: &Holdings) -> Holdings {
         routes: left_out(&old.routes, &new.routes),
         rules: left_out(&old.rules, &new.rules),
         accept: true,
+        lease: None,
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) fn router(number: u8) -> RouterConfig {
         transport: Transport::Multicast,
         virtual_mac: None,
         garp: Garp::default(),
+        lease: Some(secs(5)),
         addresses: vec![vip(VIP)],
         excluded: Vec::new(),
         routes: Vec::new(),

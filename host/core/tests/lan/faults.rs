@@ -34,6 +34,20 @@ impl Lan {
         }
     }
 
+    /// The kernel takes the address off a frozen node, whose daemon will hear of it: its lease has run out.
+    pub(crate) fn lapse(&mut self, node: usize) {
+        self.nodes[node].hands.table.remove(&VIP);
+        let news = self.nodes[node].hands.link_event();
+        self.nodes[node].held.push(news);
+    }
+
+    /// What a frozen node has not heard yet comes so much later.
+    pub(crate) fn hold_back(&mut self, node: usize, delay: Duration) {
+        for event in std::mem::take(&mut self.nodes[node].held) {
+            self.later(delay, node, event);
+        }
+    }
+
     pub(crate) fn cable(&mut self, node: usize, plugged: bool) {
         // News of a kernel do not overtake each other.
         self.run_for(ms(1));

@@ -143,7 +143,7 @@ impl Hands {
     pub(crate) fn perform(&mut self, command: Command, now: Instant) -> Vec<Later> {
         self.commands.push((now, command.clone()));
         match command {
-            Command::SendAdvert { .. } | Command::Announce { .. } => Vec::new(),
+            Command::SendAdvert { .. } | Command::Announce { .. } | Command::RenewLeases { .. } => Vec::new(),
             Command::AddAddresses { router, holdings } => {
                 let addresses = holdings.addresses.iter().map(|a| a.address);
                 self.change(Step::Add, router, |table| table.extend(addresses))
