@@ -19,8 +19,8 @@ const NGINX: &str = "user root;\nworker_processes 2;\npid /run/nginx.pid;\nerror
 const UNIT: &str = "/sys/fs/cgroup/system.slice/standfast.service";
 const FIRST: &str = "service-nginx/1";
 
-/// N2, N3, N4, N17, N18: ready with nginx in a group of its own and no new privileges lost; killed it is back, with
-/// the same nginx; reloaded; stopped it leaves nothing.
+/// N2, N3, N4, N17, N18: ready with nginx in a group of its own; killed it is back, with
+/// the same nginx and no plugin compiled again; reloaded; stopped it leaves nothing.
 pub(crate) fn the_unit_starts_outlives_a_kill_and_stops() -> Result<()> {
     let Some((world, one)) = boot("")? else {
         return Ok(());
@@ -34,6 +34,11 @@ pub(crate) fn the_unit_starts_outlives_a_kill_and_stops() -> Result<()> {
     // The unit's own group is ours, whether we are in it or below it (systemd 254).
     let members = one.shell(&format!("cat {UNIT}/{FIRST}/cgroup.procs | wc -l"))?;
     ensure!(members.trim() == "3", "{members} in its group");
+    let compiled = || one.shell("ls -i /var/cache/standfast/compiled");
+    wait_until("a check", LIMIT, || {
+        Ok(status(&one)?["checks"][0]["state"] == "up" && !compiled()?.is_empty())
+    })?;
+    let kept = compiled()?;
     let daemon = one.property("standfast", "MainPID")?;
     let killed = Instant::now();
     one.must(&["kill", "-KILL", &daemon])?;
@@ -46,6 +51,10 @@ pub(crate) fn the_unit_starts_outlives_a_kill_and_stops() -> Result<()> {
     let why = one.must(&["standfast", "service", "status", "nginx"])?;
     ensure!(why.contains("found running, and adopted"), "{why}");
     wait_until("the VIP again", LIMIT, has_vip)?;
+    wait_until("a check again", LIMIT, || {
+        Ok(status(&one)?["checks"][0]["state"] == "up")
+    })?;
+    ensure!(compiled()? == kept, "compiled again: {kept} {}", compiled()?);
     one.must(&["systemctl", "reload", "standfast"])?;
     // All of nginx at once: adopted, it is known by its group.
     one.shell(&format!("echo 1 >{UNIT}/{FIRST}/cgroup.kill"))?;
@@ -110,18 +119,24 @@ fn boot(more: &str) -> Result<Option<(World, SystemdBox)>> {
     let one = SystemdBox::boot(&world.lb01)?;
     let config = format!(
         "node \"lb01\"\nservice \"nginx\" {{\n    kind \"nginx\"\n    command \"/usr/sbin/nginx\"\n    {more}\n}}\n\
+         check \"port\" {{\n    plugin \"tcp\"\n    config {{ address \"127.0.0.1:80\" }}\n    \
+         grant {{ tcp \"127.0.0.1:80\" }}\n}}\n\
          vrrp \"VI_1\" {{\n    interface \"eth1\"\n    virtual-router-id 51\n    version 3\n    \
-         virtual-address \"{VIP}/24\"\n    track {{ service \"nginx\" }}\n}}\n"
+         virtual-address \"{VIP}/24\"\n    track {{ service \"nginx\"; check \"port\" }}\n}}\n"
     );
     one.write("/etc/nginx/nginx.conf", NGINX)?;
     one.write("/etc/standfast/standfast.kdl", &config)?;
     Ok(Some((world, one)))
 }
 
-fn service(one: &SystemdBox) -> Result<Value> {
+fn status(one: &SystemdBox) -> Result<Value> {
     let said = one.run(&["standfast", "status", "--json"])?;
-    let status: Value = serde_json::from_str(&said.out).unwrap_or_default();
-    Ok(status["services"][0].clone())
+    // Between two lives nobody answers.
+    Ok(serde_json::from_str(&said.out).unwrap_or_default())
+}
+
+fn service(one: &SystemdBox) -> Result<Value> {
+    Ok(status(one)?["services"][0].clone())
 }
 
 /// Waits until nginx is up and serves; its process.

@@ -100,7 +100,7 @@ struct RunArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "/etc/standfast/standfast.kdl")]
     config: PathBuf,
-    /// Directory of compiled plugins [default: $CACHE_DIRECTORY or /var/cache/standfast].
+    /// Directory of compiled plugins [default: $CACHE_DIRECTORY/compiled or /var/cache/standfast].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     /// The worker's program [default: standfast-worker beside this one, or /usr/lib/standfast/standfast-worker].

@@ -32,7 +32,9 @@ pub(super) fn run(args: RunArgs) -> Code {
         show(panic);
         std::process::abort();
     }));
-    let from_systemd = || std::env::var_os("CACHE_DIRECTORY").map(PathBuf::from);
+    // Below it: systemd gives all of a folder that is not root's back to root at each start, and the worker takes no
+    // compiled plugin that is not its own.
+    let from_systemd = || Some(PathBuf::from(std::env::var_os("CACHE_DIRECTORY")?).join("compiled"));
     let options = Options {
         config: args.config,
         runtime_dir: args.place.dir(),

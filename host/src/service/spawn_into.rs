@@ -259,24 +259,33 @@ mod tests {
             TcpListener::bind("127.0.0.1:0").unwrap(),
             TcpListener::bind("127.0.0.1:0").unwrap(),
         );
-        let (mut said, writer) = io::pipe().unwrap();
-        let script = "cat /proc/self/cgroup; cut -d' ' -f5 /proc/$$/stat; grep -E 'Sig(Blk|Ign)' /proc/$$/status; \
-                      env; ls -l /proc/self/fd";
-        let arguments = ["-c".to_owned(), script.to_owned()];
         let inherited = [one.as_raw_fd()];
-        let launch = launch("sh", &arguments, &inherited, writer.as_raw_fd());
-        let pid = spawn_into(group.1.as_fd(), &launch).unwrap();
-        drop(writer);
-        let mut text = String::new();
-        said.read_to_string(&mut text).unwrap();
-        collect(libc::P_PID, pid.as_raw()).unwrap();
+        let said = |program: &str, arguments: &[&str]| {
+            let (mut said, writer) = io::pipe().unwrap();
+            let arguments: Vec<_> = arguments.iter().map(|word| (*word).to_owned()).collect();
+            let launch = launch(program, &arguments, &inherited, writer.as_raw_fd());
+            let pid = spawn_into(group.1.as_fd(), &launch).unwrap();
+            drop(writer);
+            let mut text = String::new();
+            said.read_to_string(&mut text).unwrap();
+            collect(libc::P_PID, pid.as_raw()).unwrap();
+            (pid, text)
+        };
+        // By itself: a shell has a mask of its own while it waits.
+        let (pid, text) = said(
+            "cat",
+            &["/proc/self/cgroup", "/proc/self/stat", "/proc/self/status"],
+        );
         let name = group.0.file_name().unwrap().to_str().unwrap();
-        assert!(text.contains(&format!("/{name}\n{pid}\n")), "{text}");
+        assert!(text.contains(&format!("/{name}\n{pid} (cat) ")), "{text}");
+        let process_group = text.split_once(") R ").unwrap().1.split(' ').nth(1).unwrap();
+        assert_eq!(process_group, pid.to_string());
         assert!(
-            text.contains("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
-                && text.contains("\nONE=1\n"),
+            text.contains("\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"),
             "{text}"
         );
+        let (_, text) = said("sh", &["-c", "env; ls -l /proc/self/fd"]);
+        assert!(text.contains("ONE=1\n"), "{text}");
         let link = |socket: &TcpListener| {
             let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
             link.to_str().unwrap().to_owned()

@@ -1,16 +1,16 @@
 #!/bin/sh
 # Boots the system's own systemd as the first process of a small container: its root is this machine's, written to
 # memory. Nothing of the kernel but the own network can be changed from it.
-# Words: stage, control group, folder for the root, folder of the programs under test, unit file.
+# Words: stage, control group, folder for the root, folder of the programs under test, of plugins, unit file.
 set -e
-stage=$1 group=$2 root=$3 programs=$4 unit=$5
+stage=$1 group=$2 root=$3 programs=$4 plugins=$5 unit=$6
 case $stage in
 begin)
-    exec unshare --pid --fork --kill-child "$0" enter "$group" "$root" "$programs" "$unit" ;;
+    exec unshare --pid --fork --kill-child "$0" enter "$group" "$root" "$programs" "$plugins" "$unit" ;;
 enter)
     # Alone in its group, so that systemd may hand controllers down.
     echo 0 >"$group/cgroup.procs"
-    exec unshare --cgroup --mount --uts --ipc --propagation private "$0" boot "$group" "$root" "$programs" "$unit" ;;
+    exec unshare --cgroup --mount --uts --ipc --propagation private "$0" boot "$group" "$root" "$programs" "$plugins" "$unit" ;;
 esac
 mkdir -p "$root"
 mount -t tmpfs -o mode=755 tmpfs "$root"
@@ -36,6 +36,8 @@ for program in standfast standfast-worker; do
     touch "usr/sbin/$program"
     mount --bind "$programs/$program" "usr/sbin/$program"
 done
+mkdir -p usr/lib/standfast/plugins
+mount --bind "$plugins" usr/lib/standfast/plugins
 rm -rf etc/systemd/system etc/fstab etc/standfast etc/nginx/nginx.conf
 mkdir -p etc/systemd/system etc/standfast
 cp "$unit" etc/systemd/system/standfast.service

@@ -7,6 +7,7 @@ use crate::error::{Doing, Result};
 use crate::node::{Node, Program};
 use crate::order::Ran;
 use crate::place;
+use crate::standfast;
 use crate::unit::Unit;
 use crate::wait::wait_until;
 
@@ -46,11 +47,13 @@ impl SystemdBox {
     /// It does not come up; the error says what it wrote.
     pub fn boot(node: &Node) -> Result<Self> {
         let group = Unit::make(false).doing(|| "a control group".to_owned())?;
+        standfast::install(node)?;
         let script = node.write("box.sh", SCRIPT)?.display().to_string();
         let words = [
             group.folder("daemon"),
             node.path("box"),
             place::programs()?.canonicalize()?,
+            node.path("plugins"),
             place::repository().join("host/standfast.service"),
         ]
         .map(|path| path.display().to_string());
