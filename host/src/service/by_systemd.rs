@@ -49,6 +49,7 @@ pub(crate) async fn obtain(
                         process,
                         how,
                         orphans: Vec::new(),
+                        pid_file: None,
                     });
                 }
             }
@@ -109,6 +110,7 @@ pub(crate) async fn beside(
                 process,
                 how: How::Spawned,
                 orphans: Vec::new(),
+                pid_file: None,
             });
         }
         sleep(LOOK).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -43,6 +44,8 @@ pub(crate) struct Obtained {
     pub(crate) how: How,
     /// Workers that are to end when it is ready.
     pub(crate) orphans: Vec<Stat>,
+    /// Its conventional pid file, if it was asked for just now.
+    pub(crate) pid_file: Option<PathBuf>,
 }
 
 /// Why there is none.
@@ -60,6 +63,7 @@ pub(crate) async fn beside(config: &ServiceConfig, old: Stat) -> Result<Obtained
         process,
         how: How::Spawned,
         orphans: Vec::new(),
+        pid_file: None,
     })
 }
 
@@ -72,15 +76,18 @@ pub(crate) async fn obtain(
     config: &ServiceConfig,
     known: &mut Known,
 ) -> Result<Obtained, Refusal> {
+    let mut pid_file = None;
     if config.kind == ServiceKind::Nginx && !known.searched {
         refuse_a_second_starter(bus, &config.command).await?;
         let command = config.command.clone();
-        match blocking(move || adopt::find(&command)).await? {
+        let found = blocking(move || adopt::find(&command)).await?;
+        pid_file = found.pid_file;
+        match found.running {
             Running::Master(pid, pidfd) => {
                 refuse_a_units_process(bus, pid).await?;
                 let obtained = adopted(pid, pidfd)?;
                 known.searched = true;
-                return Ok(obtained);
+                return Ok(Obtained { pid_file, ..obtained });
             }
             Running::Orphans(orphans) => known.orphans = orphans,
             Running::Nothing => {}
@@ -100,6 +107,7 @@ pub(crate) async fn obtain(
             process,
             how: How::TookOver,
             orphans: std::mem::take(&mut known.orphans),
+            pid_file,
         });
     }
     if !known.orphans.is_empty()
@@ -120,6 +128,7 @@ pub(crate) async fn obtain(
         process: process.map_err(|error| refusal(config, &error))?,
         how: How::Spawned,
         orphans: Vec::new(),
+        pid_file,
     })
 }
 
@@ -130,6 +139,7 @@ fn adopted(pid: Pid, pidfd: OwnedFd) -> Result<Obtained, Refusal> {
         process,
         how: How::Adopted,
         orphans: Vec::new(),
+        pid_file: None,
     })
 }
 
