@@ -44,7 +44,7 @@ impl Keeper {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) world: World,
-    daemon: Option<Daemon>,
+    pub(super) daemon: Option<Daemon>,
     program: Option<Program>,
 }
 
