@@ -99,6 +99,34 @@ pub(crate) fn an_adopted_nginx_that_dies_or_hangs_is_restarted() -> Result<()> {
     one.wait_replaced(old, &workers).map(drop)
 }
 
+/// N9, M19: how an adopted nginx ended nobody tells us; its pid file does, and two stops in a row are believed.
+pub(crate) fn two_stops_of_an_adopted_nginx_are_believed() -> Result<()> {
+    let world = World::new()?;
+    by_hand(&world.lb01)?;
+    let one = Supervised::launch(world, "")?;
+    one.wait_up()?;
+    ensure!(one.cause()?.contains("adopted"), "{}", one.cause()?);
+    let (old, workers) = (one.master()?, one.workers()?);
+    one.node().signal(old, "QUIT")?;
+    let new = one.wait_replaced(old, &workers)?;
+    one.wait_event("stopped from outside")?;
+    one.node().signal(new, "QUIT")?;
+    one.wait("stopped")?;
+    ensure!(one.cause()?.contains("from outside twice"), "{}", one.cause()?);
+    // A crash is none, adopted or not.
+    let world = one.world;
+    one.daemon.stop()?;
+    by_hand(&world.lb01)?;
+    let one = Supervised::launch(world, "")?;
+    one.wait_up()?;
+    let (old, workers) = (one.master()?, one.workers()?);
+    nginx::kill_all(one.node())?;
+    one.wait_replaced(old, &workers)?;
+    let events = one.events()?;
+    ensure!(!events.contains("stopped from outside"), "{events}");
+    Ok(())
+}
+
 /// N4, N5: workers without a master are there when we start: a master comes on their sockets, and they end.
 pub(crate) fn orphans_found_at_our_start_are_taken_over_from() -> Result<()> {
     let world = World::new()?;

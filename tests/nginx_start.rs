@@ -1,6 +1,8 @@
 //! nginx that cannot start, or should not be touched: why is said in one line, nothing loops, and no stranger is signalled.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use standfast_lab::ensure;
@@ -10,7 +12,7 @@ use standfast_lab::node::Node;
 use standfast_lab::supervised::Supervised;
 use standfast_lab::wait::{holds_for, wait_until};
 use standfast_lab::web;
-use standfast_lab::world::{VIP, World};
+use standfast_lab::world::{BALANCERS, VIP, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -111,6 +113,33 @@ pub(crate) fn a_full_disk_is_named_and_passes() -> Result<()> {
     one.wait_up()?;
     let named = one.node().must(&["cat", &format!("{folder}/nginx.pid")])?;
     ensure!(named.trim() == one.master()?.to_string(), "{named}");
+    Ok(())
+}
+
+/// N17: an operator's restart lets a request that is under way come to its end.
+pub(crate) fn a_restart_waits_for_requests_under_way() -> Result<()> {
+    let one = Supervised::start("takeover-after \"10s\"")?;
+    let (old, workers) = (one.master()?, one.workers()?);
+    let mut client = one.world.client.in_network(|| {
+        let at = SocketAddr::from((BALANCERS[0], 80));
+        let mut client = TcpStream::connect_timeout(&at, SECOND)?;
+        client.write_all(b"GET / HTTP/1.0\r\n")?;
+        Ok(client)
+    })?;
+    let asked = one.daemon.begin(&["service", "restart", "nginx"])?;
+    wait_until("it is asked to end", 5 * SECOND, || {
+        let all = nginx::all(one.node())?;
+        Ok(all
+            .iter()
+            .any(|process| process.argv[0].contains("shutting down")))
+    })?;
+    client.write_all(b"\r\n")?;
+    client.set_read_timeout(Some(SECOND))?;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer)?;
+    ensure!(answer.contains("200 OK"), "cut off: {answer:?}");
+    one.wait_replaced(old, &workers)?;
+    ensure!(asked.wait(5 * SECOND)?.is_some(), "the one who asked still waits");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The hands on services: obtain a process, watch it to its end, look at it, signal it, test its configuration.
 
 mod looks;
+mod pid_files;
 mod signals;
 #[cfg(test)]
 mod with_systemd;
@@ -29,7 +30,7 @@ use crate::service::obtain::{self, Known, Obtained, Refusal, number};
 use crate::service::proc_table::{Stat, stat};
 use crate::service::systemd_bus::Bus;
 use crate::service::trial::{run, test_nginx};
-use crate::service::{adopt, by_systemd, ending, managed, pid_file};
+use crate::service::{adopt, by_systemd, ending, managed};
 
 /// Left-over processes get this long after TERM.
 const SWEEP: Duration = Duration::from_millis(200);
@@ -129,6 +130,8 @@ impl Supervisor {
             adopted: obtained.how == How::Adopted || unit_of(config).is_some(),
             group: obtained.group.clone(),
             ending: false,
+            pid_file: None,
+            is_named: false,
             mark: None,
             watched: BTreeSet::new(),
         };
@@ -200,7 +203,11 @@ impl Supervisor {
         let pid = number(main.pid);
         let service = config.name.clone();
         let (how, orphans) = (obtained.how, std::mem::take(&mut obtained.orphans));
+        let pid_file = obtained.pid_file.take();
         let ready = async {
+            if how == How::Adopted {
+                self.find_pid_file(&config, main.pid, pid_file.clone()).await;
+            }
             if config.ready_check.is_none() {
                 let early = |look| {
                     let service = service.clone();
@@ -212,6 +219,7 @@ impl Supervisor {
             }
             if how != How::Adopted && unit_of(&config).is_none() {
                 ending::dismiss(&orphans);
+                self.find_pid_file(&config, main.pid, pid_file).await;
                 self.mend_pid_file(&config, main.pid).await;
             }
             std::future::pending::<()>().await;
@@ -233,6 +241,10 @@ impl Supervisor {
             .unwrap_or((code, signal));
         let stderr = obtained.process.tail();
         let life = self.lives.borrow_mut().remove(&(service.clone(), pid));
+        let code = match (code, signal, &life) {
+            (None, None, Some(life)) => pid_files::code_of(life).await,
+            _ => code,
+        };
         let ending = life.is_none_or(|life| life.ending);
         let left = self.left_behind(&config, main, how, ending, &orphans).await;
         let over = left.is_empty() && (ending || how != How::Adopted) && !self.has_lives(&service);
@@ -308,32 +320,6 @@ impl Supervisor {
 
     fn has_lives(&self, service: &ServiceName) -> bool {
         self.lives.borrow().keys().any(|(of, _)| of == service)
-    }
-
-    /// Its conventional pid file says who it is, also after another one has taken the file away (N23).
-    async fn mend_pid_file(&self, config: &ServiceConfig, pid: Pid) {
-        if config.kind == ServiceKind::Nginx && unit_of(config).is_none() {
-            let command = config.command.clone();
-            let mended = spawn_blocking(move || pid_file::mend(&command, pid)).await;
-            if let Ok(Err(error)) = mended {
-                tracing::warn!(service = %config.name, "{error}");
-            }
-        }
-    }
-
-    /// One that was replaced has taken the file of its successor away.
-    async fn mend_pid_file_of_the_living(&self, config: &ServiceConfig) {
-        let of_it = |(service, _): &&(ServiceName, u32)| *service == config.name;
-        let living = self
-            .lives
-            .borrow()
-            .keys()
-            .filter(of_it)
-            .map(|(_, pid)| *pid)
-            .next_back();
-        if let Some(pid) = living.and_then(|pid| i32::try_from(pid).ok()) {
-            self.mend_pid_file(config, Pid::from_raw(pid)).await;
-        }
     }
 
     /// Tells when a worker ends.

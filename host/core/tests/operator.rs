@@ -169,6 +169,21 @@ fn an_operators_restart_within_takeover_after_moves_nothing() {
     assert!(lan.hands(0).answers[0].1.is_ok());
 }
 
+/// N17: requests under way are waited for, but not so long that the VIP would move.
+#[test]
+fn an_operators_restart_is_polite_for_half_of_takeover_after() {
+    let mut lan = calm();
+    let (now, moves) = (lan.now, lan.moves(0));
+    lan.hands(0).script.quits_after = None;
+    lan.operate(0, "nginx", ServiceAction::Restart, 1);
+    lan.run_for(ms(499));
+    assert_eq!(signals(&lan, now), [(now, Signal::Quit)]);
+    lan.run_for(ms(1));
+    assert_eq!(signals(&lan, now + ms(500)), [(now + ms(500), Signal::Terminate)]);
+    lan.run_for(secs(5));
+    assert_eq!((lan.service(0).state.as_str(), lan.moves(0)), ("up", moves));
+}
+
 #[test]
 fn reload_tests_first_and_a_refusal_changes_nothing() {
     let mut lan = calm();

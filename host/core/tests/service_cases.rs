@@ -225,7 +225,7 @@ fn two_stops_from_outside_that_lie_far_apart_are_two_accidents() {
 fn what_kill_does_not_end_is_called_so_and_no_second_copy_is_started() {
     let mut bench = Bench::up();
     bench.apply(Move::Operate(ServiceAction::Restart));
-    bench.play(&[Move::Deadline, Move::Deadline, Move::Deadline, Move::Deadline]);
+    bench.play(&[Move::Deadline; 5]);
     assert_eq!(bench.machine.word(), "unkillable");
     assert!(matches!(bench.machine.condition(bench.now), Condition::Bad(_)));
     bench.apply(Move::Time(3_600_000));

@@ -208,7 +208,12 @@ fn a_stop_during_a_restart_does_not_kill() {
     ] {
         bench.apply(step);
     }
-    assert_eq!(bench.signals, [Signal::Terminate]);
+    bench.apply(Move::Time(900));
+    assert_eq!(
+        bench.signals,
+        [Signal::Quit],
+        "a stop is more patient than a restart"
+    );
     bench.apply(Move::Exits(0, ""));
     assert_eq!(bench.machine.word(), "stopped");
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use nix::unistd::{Pid, getuid};
 
@@ -24,10 +25,22 @@ pub(crate) enum Running {
     Nothing,
 }
 
+/// What was found out on the way.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// What runs of it.
+    pub(crate) running: Running,
+    /// Its conventional pid file.
+    pub(crate) pid_file: Option<PathBuf>,
+}
+
 /// Looks for it. Asks the program what it would be, and looks at every process: not for the loop's thread.
-pub(crate) fn find(command: &[String]) -> Running {
-    let Some(program) = command.first().and_then(|program| Program::of(program)) else {
-        return Running::Nothing;
+pub(crate) fn find(command: &[String]) -> Found {
+    let Some(program) = Program::of_command(command) else {
+        return Found {
+            running: Running::Nothing,
+            pid_file: None,
+        };
     };
     let files = match files(command) {
         Ok(files) => files,
@@ -39,6 +52,13 @@ pub(crate) fn find(command: &[String]) -> Running {
             Files::default()
         }
     };
+    Found {
+        running: running(&program, &files, command),
+        pid_file: files.pid,
+    }
+}
+
+fn running(program: &Program, files: &Files, command: &[String]) -> Running {
     let named = files.pid.as_deref().and_then(pid_file::named);
     if let Some(pid) = named.filter(|pid| stat(*pid).is_some() && !program.is_run_by(*pid)) {
         let path = files
@@ -52,7 +72,7 @@ pub(crate) fn find(command: &[String]) -> Running {
         .processes()
         .into_iter()
         .filter_map(stat)
-        .filter(|one| is_it(one, &program, &files, command))
+        .filter(|one| is_it(one, program, files, command))
         .collect();
     if masters.len() > 1 {
         let pids: Vec<_> = masters.iter().map(|one| one.pid.to_string()).collect();
@@ -69,9 +89,9 @@ pub(crate) fn find(command: &[String]) -> Running {
             Err(error) => tracing::warn!("pid {} cannot be watched: {error}", master.pid),
         }
     }
-    let left = orphans(&program).into_iter();
+    let left = orphans(program).into_iter();
     let left: Vec<_> = left
-        .filter(|orphan| listens_there(&orphan.listens, &files))
+        .filter(|orphan| listens_there(&orphan.listens, files))
         .map(|orphan| orphan.stat)
         .collect();
     if left.is_empty() {
@@ -84,7 +104,7 @@ pub(crate) fn find(command: &[String]) -> Running {
 /// The one process of any other program that runs with the very same command line, as an earlier life has started it:
 /// on our network, of our account or root's, and no child of another one of it. Not for the loop's thread.
 pub(crate) fn find_program(command: &[String]) -> Option<(Pid, OwnedFd)> {
-    let program = Program::of(command.first()?)?;
+    let program = Program::of_command(command)?;
     let same = |one: &Stat| {
         one.state != State::Ended
             && title(one.pid).is_some_and(|title| title == command.join(" "))
@@ -105,7 +125,7 @@ fn trusted(user: u32) -> bool {
 
 /// Workers of this program that serve though this master has ended.
 pub(crate) fn left_by(master: &Stat, command: &[String]) -> Vec<Stat> {
-    let Some(program) = command.first().and_then(|program| Program::of(program)) else {
+    let Some(program) = Program::of_command(command) else {
         return Vec::new();
     };
     // Its workers are of its process group, whoever is their parent now.
@@ -156,7 +176,7 @@ mod tests {
     fn the_master_that_the_configuration_means_is_found_and_no_other() {
         let nginx = Nginx::start();
         let other = Nginx::start();
-        let found = |folder: &Folder| match find(&command(folder)) {
+        let found = |folder: &Folder| match find(&command(folder)).running {
             Running::Master(pid, _) => Some(pid),
             Running::Orphans(_) | Running::Nothing => None,
         };
@@ -171,7 +191,7 @@ mod tests {
     fn a_configuration_that_is_broken_by_now_hides_no_running_master() {
         let nginx = Nginx::start();
         configure(&nginx.folder, "this_is_no_directive on;", "");
-        let Running::Master(pid, _) = find(&command(&nginx.folder)) else {
+        let Running::Master(pid, _) = find(&command(&nginx.folder)).running else {
             panic!("not found")
         };
         assert_eq!(pid, nginx.master());
@@ -188,7 +208,7 @@ mod tests {
             "x".into(),
         ] {
             fs::write(nginx.pid_file(), innocent).unwrap();
-            let Running::Master(pid, _) = find(&command(&nginx.folder)) else {
+            let Running::Master(pid, _) = find(&command(&nginx.folder)).running else {
                 panic!("not found")
             };
             assert_eq!(pid, nginx.master());
@@ -218,7 +238,7 @@ mod tests {
         let mut nginx = Nginx::start();
         let of_it = stat(nginx.master()).unwrap();
         let orphans = nginx.behead();
-        let Running::Orphans(found) = find(&command(&nginx.folder)) else {
+        let Running::Orphans(found) = find(&command(&nginx.folder)).running else {
             panic!("not found")
         };
         assert_eq!(found.len(), orphans.len());

@@ -50,6 +50,7 @@ pub(crate) async fn obtain(
                         how,
                         group: None,
                         orphans: Vec::new(),
+                        pid_file: None,
                     });
                 }
             }
@@ -111,6 +112,7 @@ pub(crate) async fn beside(
                 how: How::Spawned,
                 group: None,
                 orphans: Vec::new(),
+                pid_file: None,
             });
         }
         sleep(LOOK).await;

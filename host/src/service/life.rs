@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 
 use nix::sys::signal::Signal as Number;
 use standfast_core::config::service::{Mode, Reload, ReloadSignal, ServiceConfig, ServiceKind, StopSignal};
@@ -26,6 +27,9 @@ pub(crate) struct Life {
     pub(crate) group: Option<Group>,
     /// It is to end with all that belongs to it.
     pub(crate) ending: bool,
+    /// Its conventional pid file, once that is known, and whether it was seen to name it.
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) is_named: bool,
     /// Where its error log stood at the last reload.
     pub(crate) mark: Option<Mark>,
     /// Workers whose end is told.

@@ -24,7 +24,7 @@ pub(crate) async fn may_start(bus: &Bus, config: &ServiceConfig) -> Result<(), S
     let command = config.command.clone();
     let why = |(_, why): Refusal| why;
     refuse_a_second_starter(bus, &command).await.map_err(why)?;
-    match spawn_blocking(move || adopt::find(&command)).await {
+    match spawn_blocking(move || adopt::find(&command).running).await {
         Ok(Running::Master(pid, _)) => refuse_a_units_process(bus, pid).await.map_err(why),
         Ok(Running::Orphans(_) | Running::Nothing) | Err(_) => Ok(()),
     }

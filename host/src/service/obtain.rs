@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -46,6 +47,8 @@ pub(crate) struct Obtained {
     pub(crate) group: Option<Group>,
     /// Workers that are to end when it is ready.
     pub(crate) orphans: Vec<Stat>,
+    /// Its conventional pid file, if it was asked for just now.
+    pub(crate) pid_file: Option<PathBuf>,
 }
 
 /// Why there is none.
@@ -68,6 +71,7 @@ pub(crate) async fn beside(
         how: How::Spawned,
         group,
         orphans: Vec::new(),
+        pid_file: None,
     })
 }
 
@@ -81,15 +85,18 @@ pub(crate) async fn obtain(
     config: &ServiceConfig,
     known: &mut Known,
 ) -> Result<Obtained, Refusal> {
+    let mut pid_file = None;
     if config.kind == ServiceKind::Nginx && !known.searched {
         refuse_a_second_starter(bus, &config.command).await?;
         let command = config.command.clone();
-        match blocking(move || adopt::find(&command)).await? {
+        let found = blocking(move || adopt::find(&command)).await?;
+        pid_file = found.pid_file;
+        match found.running {
             Running::Master(pid, pidfd) => {
                 refuse_a_units_process(bus, pid).await?;
                 let obtained = adopted(groups, config, known, pid, pidfd).await?;
                 known.searched = true;
-                return Ok(obtained);
+                return Ok(Obtained { pid_file, ..obtained });
             }
             Running::Orphans(orphans) => known.orphans = orphans,
             Running::Nothing => {}
@@ -111,6 +118,7 @@ pub(crate) async fn obtain(
             how: How::TookOver,
             group,
             orphans: std::mem::take(&mut known.orphans),
+            pid_file,
         });
     }
     if !known.orphans.is_empty()
@@ -127,6 +135,7 @@ pub(crate) async fn obtain(
         how: How::Spawned,
         group,
         orphans: Vec::new(),
+        pid_file,
     })
 }
 
@@ -154,6 +163,7 @@ async fn adopted(
         how: How::Adopted,
         group,
         orphans: Vec::new(),
+        pid_file: None,
     })
 }
 

@@ -8,7 +8,6 @@ use std::path::Path;
 use nix::libc;
 use nix::unistd::Pid;
 
-use super::nginx_files::files;
 use super::program::Program;
 
 /// The process that it names. Never signalled by that alone (M14).
@@ -29,16 +28,19 @@ pub(crate) fn named(path: &Path) -> Option<Pid> {
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn mend(command: &[String], master: Pid) -> io::Result<()> {
-    let Some(path) = files(command)?.pid else {
-        return Ok(());
-    };
-    let program = command.first().and_then(|program| Program::of(program));
+pub(crate) fn mend(path: &Path, command: &[String], master: Pid) -> io::Result<()> {
+    let program = Program::of_command(command);
     let lives = |pid: Pid| program.as_ref().is_some_and(|program| program.is_run_by(pid));
-    if named(&path).is_some_and(|pid| pid == master || lives(pid)) || !lives(master) {
+    if named(path).is_some_and(|pid| pid == master || lives(pid)) || !lives(master) {
         return Ok(());
     }
-    write(&path, master)
+    write(path, master)
+}
+
+/// Whether a master that this file named, and whose exit code nobody knows, has ended as it does when it is told to:
+/// then it takes the file away, with its last breath but one. One that is killed or crashes leaves it there.
+pub(crate) fn tells_of_a_stop(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn write(path: &Path, master: Pid) -> io::Result<()> {
@@ -59,14 +61,17 @@ fn write(path: &Path, master: Pid) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::signal::{Signal, kill};
+
     use super::*;
-    use crate::service::testing::{Nginx, command};
+    use crate::service::proc_table::{State, stat};
+    use crate::service::testing::{Nginx, command, until};
 
     #[test]
     fn a_file_that_is_gone_empty_or_names_a_dead_process_is_mended() {
         let nginx = Nginx::start();
         let (path, words) = (nginx.pid_file(), command(&nginx.folder));
-        let mend = || mend(&words, nginx.master());
+        let mend = || mend(&path, &words, nginx.master());
         fs::remove_file(&path).unwrap();
         mend().unwrap();
         assert_eq!(named(&path), Some(nginx.master()));
@@ -83,5 +88,24 @@ mod tests {
             Some(worker),
             "another nginx lives: it is none of ours to say"
         );
+    }
+
+    #[test]
+    fn it_is_gone_after_a_stop_and_there_after_a_kill() {
+        for (signal, stopped) in [
+            (Signal::SIGTERM, true),
+            (Signal::SIGQUIT, true),
+            (Signal::SIGKILL, false),
+            (Signal::SIGSEGV, false),
+        ] {
+            let nginx = Nginx::start();
+            let (path, master) = (nginx.pid_file(), nginx.master());
+            assert!(named(&path) == Some(master) && !tells_of_a_stop(&path));
+            kill(master, signal).unwrap();
+            until("it has ended", || {
+                stat(master).is_none_or(|now| now.state == State::Ended)
+            });
+            assert_eq!(tells_of_a_stop(&path), stopped, "{signal}");
+        }
     }
 }

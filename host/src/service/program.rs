@@ -19,7 +19,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The program that a command means, links followed. Without a slash it is looked for as a spawn would.
+    /// The program of a command and its arguments.
+    pub(crate) fn of_command(command: &[String]) -> Option<Self> {
+        Self::of(command.first()?)
+    }
+
+    /// The program that a word means, links followed. Without a slash it is looked for as a spawn would.
     pub(crate) fn of(command: &str) -> Option<Self> {
         let found = if command.contains('/') {
             PathBuf::from(command)

@@ -93,3 +93,75 @@ impl Drop for UnderWay {
         self.all.borrow_mut().remove(&self.service);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use standfast_core::config::file::Config;
+    use standfast_core::service::action::Signal;
+    use tokio::sync::mpsc;
+    use tokio::task::LocalSet;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::service::systemd_bus::Bus;
+
+    /// Answers the first request, and none after that.
+    fn falls_silent() -> (String, Arc<AtomicU32>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        let connections = Arc::new(AtomicU32::new(0));
+        let count = connections.clone();
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for mut connection in listener.incoming().flatten() {
+                if count.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let _ = connection.read(&mut [0; 512]);
+                    let _ = connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                }
+                kept.push(connection);
+            }
+        });
+        (at, connections)
+    }
+
+    #[test]
+    fn one_that_does_not_come_back_is_the_only_one() {
+        let (at, connections) = falls_silent();
+        let service = format!(
+            "service \"web\" {{ kind \"process\"; command \"/bin/sleep\" \"6471\"; probe \"http://{at}/\" timeout=\"300ms\" }}"
+        );
+        let router = "vrrp \"V\" { interface \"lo\"; virtual-router-id 1; virtual-address \"192.0.2.1/24\" }";
+        let config = Config::parse("test", &format!("node \"a\"\n{router}\n{service}\n"));
+        let config = config.map_err(|errors| errors.lines().collect::<Vec<_>>());
+        let config = config.unwrap().services.pop_first().unwrap().1;
+        let (sender, mut events) = mpsc::channel(64);
+        let supervisor = Supervisor::new(sender, Bus::at("unix:path=/no/such/bus".into()), None);
+        let scene = async {
+            supervisor.start(config.clone(), None);
+            let pid = loop {
+                if let Some(Event::ServiceReady { pid, .. }) = events.recv().await {
+                    break pid;
+                }
+            };
+            for round in 0..2 {
+                (0..20).for_each(|_| supervisor.look(config.clone(), pid, true));
+                let event = events.recv().await;
+                assert!(matches!(event, Some(Event::ServiceSeen { .. })), "{event:?}");
+                let more = timeout(Duration::from_millis(600), events.recv()).await;
+                assert!(more.is_err(), "a second look beside it: {more:?}");
+                assert_eq!(connections.load(Ordering::Relaxed), 2 + round);
+            }
+            supervisor.signal(&config.name, pid, Signal::Kill);
+            let event = events.recv().await;
+            assert!(matches!(event, Some(Event::ServiceExited { .. })), "{event:?}");
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        LocalSet::new().block_on(&runtime.unwrap(), scene);
+    }
+}

@@ -17,7 +17,7 @@ use super::Supervisor;
 use crate::service::fake_systemd::FakeSystemd;
 use crate::service::proc_table::stat;
 use crate::service::systemd_bus::Bus;
-use crate::service::testing::{Folder, arguments, command, configure, free_address, until};
+use crate::service::testing::{Folder, Said, arguments, command, configure, free_address, until};
 
 const SLEEPER: [&str; 3] = [
     "/bin/sh",
@@ -86,6 +86,24 @@ fn what_systemd_restarts_itself_is_adopted() {
         assert!(second != first && how == How::Adopted);
         assert!(systemd.asked().is_empty(), "restarted behind its back");
     });
+}
+
+#[test]
+fn a_unit_that_systemd_restarts_itself_is_warned_of() {
+    for (restart, warned) in [("no", false), ("on-failure", true), ("always", true)] {
+        let said = Said::default();
+        let _listening = said.listen();
+        play(async {
+            let systemd = FakeSystemd::with("web.service", &SLEEPER);
+            systemd.unit().restart = restart.into();
+            let mut bench = Bench::new(systemd.bus(), &process());
+            bench.start().await.unwrap();
+        });
+        let said = said.text();
+        let line = format!("web.service has Restart={restart}: systemd and standfast would both restart it");
+        assert_eq!(said.contains(&line), warned, "{said}");
+        assert_eq!(said.contains("`systemctl edit web.service`"), warned, "{said}");
+    }
 }
 
 #[test]

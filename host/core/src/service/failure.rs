@@ -64,7 +64,7 @@ pub fn telling_line(stderr: &str) -> Option<String> {
         .find(|line| line.contains("[emerg]"))
         .or_else(|| lines().next_back())?;
     let mend = if line.contains("\"daemon\" directive is duplicate") {
-        " (remove it: standfast gives nginx `daemon off;` itself)"
+        " (it stands in the command's `-g`, too: take it out of one of both; standfast keeps nginx in the foreground whatever it says)"
     } else if line.contains("Cannot assign requested address") {
         " (a virtual address that is not on this node: `listen` on all addresses, or set net.ipv4.ip_nonlocal_bind=1)"
     } else {

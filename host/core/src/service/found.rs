@@ -13,7 +13,7 @@ impl Machine {
         &mut self,
         pid: u32,
         finding: Finding,
-        look: &Look,
+        evidence: &[String],
         now: Instant,
         out: &mut Vec<Action>,
     ) {
@@ -33,7 +33,7 @@ impl Machine {
             Finding::Headless(why) => (why, Signal::KillMain),
         };
         self.abandon_errand(&why, out);
-        self.evidence.clone_from(&look.evidence);
+        self.evidence = evidence.to_vec();
         self.class = Some(Class::Transient);
         self.down_since.get_or_insert(now);
         out.push(Action::Say(format!("{why}; it is ended and started again"), true));
@@ -49,15 +49,8 @@ impl Machine {
 
     /// Looks at it do not come back.
     pub(super) fn cannot_be_looked_at(&mut self, pid: u32, now: Instant, out: &mut Vec<Action>) {
-        let blind = Look {
-            master: Life::Uninterruptible,
-            workers: Vec::new(),
-            answer: None,
-            evidence: Vec::new(),
-            grave: None,
-        };
         let why = Finding::Hung("it cannot be looked at: the kernel does not answer for it".into());
-        self.on_finding(pid, why, &blind, now, out);
+        self.on_finding(pid, why, &[], now, out);
     }
 
     /// A look at one that is not ready yet. The hands show it without workers only if it had time to make some: then it

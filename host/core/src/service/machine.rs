@@ -198,6 +198,8 @@ impl Machine {
         }
         self.killed = signal == Signal::Kill;
         let (next, patience) = match signal {
+            // New clients wait for its successor, and the VIP moves after `takeover-after`.
+            Signal::Quit if then == Then::Again => (Signal::Terminate, self.restart_patience()),
             Signal::Quit => (Signal::Terminate, self.config.stop_timeout),
             Signal::Terminate if then == Then::Fail => (Signal::Kill, HUNG_PATIENCE),
             Signal::Terminate => (Signal::Kill, TERM_PATIENCE),
@@ -208,6 +210,11 @@ impl Machine {
         self.rung = signal;
         let at = now + patience;
         self.go(State::Stopping { pid, next, at, then }, now);
+    }
+
+    /// How long an operator's restart waits for requests that are under way.
+    fn restart_patience(&self) -> Duration {
+        self.config.stop_timeout.min(self.config.takeover_after / 2)
     }
 
     /// It has ended, by wish.

@@ -38,12 +38,10 @@ impl Machine {
             // Asked again: the next rung at once.
             (ServiceAction::Stop, State::Stopping { then: Then::Stay, .. }) => self.hurry(now, out),
             (ServiceAction::Stop, _) => self.stop("stopped by an operator", now, out),
-            (ServiceAction::Restart, State::Up { pid } | State::Starting { pid, .. }) => {
-                let pid = *pid;
-                self.restarts.forget();
-                self.down_since.get_or_insert(now);
-                self.cause = "restarted by an operator".into();
-                self.stop_process(pid, Signal::Terminate, Then::Again, now, out);
+            (ServiceAction::Restart, State::Up { pid }) => self.restart(*pid, Signal::Quit, now, out),
+            // It serves nobody yet.
+            (ServiceAction::Restart, State::Starting { pid, .. }) => {
+                self.restart(*pid, Signal::Terminate, now, out);
             }
             (ServiceAction::Restart | ServiceAction::Start, State::Stopping { pid, next, at, .. }) => {
                 let (pid, next, at, then) = (*pid, *next, *at, Then::Again);
@@ -55,10 +53,7 @@ impl Machine {
             (ServiceAction::Restart, State::Replacing { old, new, .. }) => {
                 let (old, new) = (*old, *new);
                 self.end_replacing(new, out);
-                self.restarts.forget();
-                self.down_since.get_or_insert(now);
-                self.cause = "restarted by an operator".into();
-                self.stop_process(old, Signal::Terminate, Then::Again, now, out);
+                self.restart(old, Signal::Quit, now, out);
             }
             (ServiceAction::Restart | ServiceAction::Start, State::Sweeping { .. }) => self.again = true,
             // Answered when it is ready, or known not to become so.
@@ -71,6 +66,13 @@ impl Machine {
                 self.wait(now, "started by an operator", now);
             }
         }
+    }
+
+    fn restart(&mut self, pid: u32, signal: Signal, now: Instant, out: &mut Vec<Action>) {
+        self.restarts.forget();
+        self.down_since.get_or_insert(now);
+        self.cause = "restarted by an operator".into();
+        self.stop_process(pid, signal, Then::Again, now, out);
     }
 
     /// Ends it and keeps it ended.
@@ -97,6 +99,9 @@ impl Machine {
             }
             State::Stopping { pid, next, at, .. } => {
                 let then = Then::Stay;
+                // A restart is less patient.
+                let polite = at.max(self.since + self.config.stop_timeout);
+                let at = if self.rung == Signal::Quit { polite } else { at };
                 self.state = State::Stopping { pid, next, at, then };
                 self.cause = why.into();
             }

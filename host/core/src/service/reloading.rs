@@ -125,7 +125,7 @@ impl Machine {
             }
             Some(Stage::Testing { .. } | Stage::Commanded | Stage::Upgrading) | None => {}
         }
-        self.on_finding(pid, finding, look, now, out);
+        self.on_finding(pid, finding, &look.evidence, now, out);
     }
 
     /// A worker ended.

@@ -209,7 +209,7 @@ impl Hands {
                 Vec::new()
             }
             Command::StartService { config, beside } => self.start(config.name.as_str(), beside),
-            Command::LookAtService { config, pid, .. } if self.alive == Some(pid) => {
+            Command::LookAtService { config, pid, .. } if self.alive == Some(pid) || self.left(pid) => {
                 let (service, look) = (config.name, self.script.look.clone());
                 vec![(ms(1), Event::ServiceSeen { service, pid, look })]
             }
@@ -288,6 +288,11 @@ impl Hands {
             later.push((ms(1) + after, exited(service, pid, Some(code), None, stderr)));
         }
         later
+    }
+
+    /// One of its workers, which serve without it.
+    fn left(&self, pid: u32) -> bool {
+        self.alive.is_none() && self.script.look.workers.iter().any(|worker| worker.pid == pid)
     }
 
     fn signal(&mut self, service: &str, pid: u32, signal: Signal) -> Vec<Later> {

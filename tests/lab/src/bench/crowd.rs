@@ -192,7 +192,7 @@ fn private(node: &Node, pid: i32) -> Result<u64> {
     Ok(numbers.sum())
 }
 
-fn cpu(node: &Node, pid: i32) -> Result<Duration> {
+pub(super) fn cpu(node: &Node, pid: i32) -> Result<Duration> {
     let text = node.must(&["sh", "-c", &format!("cat /proc/{pid}/task/*/schedstat")])?;
     let nanos = text
         .lines()

@@ -44,7 +44,7 @@ impl Keeper {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) world: World,
-    daemon: Option<Daemon>,
+    pub(super) daemon: Option<Daemon>,
     program: Option<Program>,
 }
 

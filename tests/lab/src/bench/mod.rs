@@ -3,6 +3,7 @@
 
 mod checks;
 mod crowd;
+mod dying;
 mod failover;
 pub(crate) mod keepers;
 mod load;

@@ -4,6 +4,7 @@
 use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
+use super::dying;
 use super::keepers::{Keeper, Kept};
 use super::table::{median, millis, print};
 use crate::error::Result;
@@ -65,7 +66,7 @@ pub(super) fn run(quick: bool) -> Result<()> {
     );
     say::line("loop: what is left of the group is killed, 100 ms, start (Restart=always)");
     say::line("not mended: 8 s later no master with workers of nginx answers on lb01");
-    Ok(())
+    dying::run()
 }
 
 fn cell(costs: &[Cost]) -> String {
