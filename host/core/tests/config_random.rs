@@ -19,6 +19,7 @@ const WORDS: &[&str] = &[
     "garp",
     "virtual-mac",
     "startup-delay",
+    "when-alone",
     "down-timer-adverts",
     "accept",
     "preempt",

@@ -97,7 +97,7 @@ impl Machine {
             // addresses again (L3; keepalived: `vrrp_higher_prio_send_advert`). It carries the winner's interval, so
             // that no other Backup learns one that nobody keeps to.
             out.push(Action::LastWord(advert.interval));
-            out.push(Action::Release);
+            out.push(Action::HandOver);
             let cause = format!(
                 "{source} is better: priority {} against {}{}",
                 advert.priority,
