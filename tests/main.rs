@@ -19,6 +19,7 @@ mod interop;
 mod leases;
 mod malformed;
 mod matrix;
+mod moving;
 mod nginx;
 mod nginx_adopt;
 mod nginx_death;
@@ -123,6 +124,12 @@ const TESTS: &[Test] = tests![
     cage::interpreter_serves_where_nothing_may_become_code,
     cage::plugin_that_others_can_change_is_refused,
     cage::plugin_that_is_not_the_pinned_one_is_refused,
+    moving::a_stop_costs_no_echo,
+    moving::a_stop_costs_no_echo_beside_keepalived,
+    moving::preemption_costs_no_echo,
+    moving::a_router_handed_over_stays_away_until_it_is_told,
+    moving::a_drained_node_stays_drained_over_a_restart,
+    moving::what_nobody_takes_over_is_served_on,
     carry::killed_master_carries_on_unnoticed,
     carry::spoilt_record_is_ignored,
     leases::a_frozen_master_loses_its_addresses_and_wakes_as_backup,

@@ -25,7 +25,7 @@ use crate::alone::alone;
 use crate::control::server::{Asked, Told, listen};
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
-use crate::effects::{Hands, tell_answers};
+use crate::effects::{Hands, tell_answers, tell_successors};
 use crate::journal::Journal;
 use crate::masters::{Left, Masters};
 use crate::net::jobs::Job;
@@ -34,6 +34,7 @@ use crate::net::leftovers::{Keep, Unspoken};
 use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
+use crate::net::successors::Successors;
 use crate::plugin_files::Look;
 use crate::service::systemd_bus::Bus;
 use crate::sockets::Sockets;
@@ -42,7 +43,7 @@ use crate::supervisor::Supervisor;
 use crate::systemd::Systemd;
 use crate::watch::Watch;
 use crate::worker::Worker;
-use crate::{keys, orphans, plugin_files, process, realtime, start, systemd};
+use crate::{drained, keys, orphans, plugin_files, process, realtime, start, systemd};
 
 /// Events of tasks that may wait for the loop.
 const EVENTS: usize = 1024;
@@ -129,6 +130,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let answers = tell_answers(event_sender.clone());
     let keeper = Keeper::start(options.runtime_dir.clone(), answers)
         .map_err(|e| start::open_failure("netlink", &e))?;
+    let successors = Successors::start(tell_successors(event_sender.clone())).map_err(runtime)?;
     let (asked_sender, asked) = mpsc::channel(EVENTS);
     let socket = options.runtime_dir.join("control.sock");
     listen(&socket, asked_sender).map_err(|e| start::open_failure(socket.display(), &e))?;
@@ -159,6 +161,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         masters: Masters::begin(&options.runtime_dir, &config),
         askers: BTreeMap::new(),
         keeper,
+        successors,
         events: event_sender,
     };
     // Of an earlier life.
@@ -168,6 +171,10 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let seed = now().as_nanos();
     let mut engine = Engine::new(config.clone(), seed, now());
     engine.carry_on(left.spoke);
+    if drained::is(&options.runtime_dir) {
+        tracing::info!("the node is drained; `standfast resume` ends that");
+        engine.begin_drained();
+    }
     unspoken.ends();
     let mut daemon = Daemon {
         options,

@@ -24,6 +24,7 @@ use crate::net::jobs::{Answer, Job};
 use crate::net::keeper::Keeper;
 use crate::net::links::Links;
 use crate::net::packet_socket::PacketSocket;
+use crate::net::successors::Successors;
 use crate::sockets::Sockets;
 use crate::supervisor::Supervisor;
 use crate::worker::Worker;
@@ -47,6 +48,7 @@ pub(crate) struct Hands {
     /// Operators who wait, by ticket.
     pub(crate) askers: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     pub(crate) keeper: Keeper,
+    pub(crate) successors: Successors,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
@@ -90,6 +92,12 @@ impl Hands {
                 });
             }
             Command::RenewLeases { routers, at } => self.queue(Job::Renew { routers, at }),
+            Command::AwaitSuccessor { router, addresses } => {
+                let place = |(dev, address)| Some((self.way_out(&dev)?.0, address));
+                let places = addresses.into_iter().filter_map(place).collect();
+                self.successors.expect(router, places);
+            }
+            Command::ForgetSuccessor(router) => self.successors.forget(router),
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),
@@ -209,6 +217,13 @@ pub(crate) fn tell_answers(events: mpsc::Sender<Event>) -> impl Fn(Answer) {
         }
         // At the end nobody listens any more.
         let _ = events.blocking_send(done(router, step, result));
+    }
+}
+
+/// What is done when a successor was seen; called on the thread that watches.
+pub(crate) fn tell_successors(events: mpsc::Sender<Event>) -> impl Fn(RouterName) {
+    move |router| {
+        let _ = events.blocking_send(Event::SuccessorSeen { router });
     }
 }
 

@@ -8,6 +8,7 @@ mod alone;
 mod cli;
 mod control;
 mod daemon;
+mod drained;
 mod effects;
 mod exit;
 mod journal;

@@ -51,6 +51,16 @@ pub enum Command {
     },
     /// All is released and stopped: end the process.
     Exit,
+    /// Watch the network for somebody else who announces one of these addresses, until `ForgetSuccessor`; answer with
+    /// `Event::SuccessorSeen`.
+    AwaitSuccessor {
+        /// The router.
+        router: RouterName,
+        /// The addresses, each on its own interface.
+        addresses: Vec<(IfName, IpAddr)>,
+    },
+    /// Do not watch any longer.
+    ForgetSuccessor(RouterName),
     /// Load a plugin; answer with `Event::PluginLoaded`.
     Load(LoadPlugin),
     /// Tell a hook; answer with `Event::Notified`.

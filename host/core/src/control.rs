@@ -32,6 +32,19 @@ pub enum Request {
         /// Which one.
         plugin: PluginName,
     },
+    /// Move a router, or a sync group, to another node now.
+    Handover {
+        /// Which one.
+        name: String,
+    },
+    /// Move all routers away, and keep them away.
+    Drain {},
+    /// Let a router or sync group that was handed over come back; without a name all, and the node is drained no more.
+    Resume {
+        /// Which one.
+        #[serde(default)]
+        name: Option<String>,
+    },
     /// Act on a service.
     Service {
         /// Which one.

@@ -5,10 +5,13 @@ pub mod carrying;
 mod due;
 mod fitness;
 mod groups;
+mod handing_over;
 mod holding;
 mod leaving;
 mod links;
+mod moving;
 mod plugins;
+mod receiving;
 mod reload;
 mod renewing;
 mod router;
@@ -29,8 +32,9 @@ use crate::control::ServiceAction;
 use crate::engine::carrying::Spoke;
 use crate::engine::due::Due;
 use crate::engine::fitness::effect_of;
+use crate::engine::moving::Asked;
 use crate::engine::router::Router;
-use crate::event::{Event, Link, Packet};
+use crate::event::{Event, Link};
 use crate::health::check::Check;
 use crate::hooks::Hook;
 use crate::ids::{
@@ -44,7 +48,6 @@ use crate::status::WorkerStatus;
 use crate::time::Instant;
 use crate::vrrp::foreign::Foreigners;
 use crate::vrrp::replay::Clock;
-use crate::wire::advert::peek_vrid;
 
 /// The brain of one node. After each `handle`, drain `poll_command`, then arm `poll_timeout`.
 #[derive(Clone, Debug)]
@@ -89,6 +92,8 @@ pub struct Engine {
     closing: Option<Instant>,
     /// Since when it is leaving.
     leaving: Option<Instant>,
+    /// When the last router answered no more after that.
+    released: Option<Instant>,
     /// When the last service had ended after that.
     served: Option<Instant>,
     /// It was asked to end more than once.
@@ -96,6 +101,14 @@ pub struct Engine {
     exited: bool,
     /// When fitness and farewell were looked at last: what changes by time alone after that is a deadline.
     judged: Instant,
+    /// Something has ended that fitness may depend on.
+    rejudge: bool,
+    /// An operator has drained the node.
+    drained: bool,
+    /// Routers that an operator has handed over and not called back.
+    away: BTreeSet<RouterName>,
+    /// Operators who wait for the end of a move.
+    asked: Vec<Asked>,
     reload_error: Option<String>,
     unknown_vrid: u64,
     /// Who sent them.
@@ -147,10 +160,15 @@ impl Engine {
             moved_groups: BTreeMap::new(),
             closing: None,
             leaving: None,
+            released: None,
             served: None,
             hurried: false,
             exited: false,
             judged: now,
+            rejudge: false,
+            drained: false,
+            away: BTreeSet::new(),
+            asked: Vec::new(),
             reload_error: None,
             unknown_vrid: 0,
             foreign: Foreigners::default(),
@@ -268,6 +286,10 @@ impl Engine {
                 self.tell_daemon(State::REFUSED, &why, now);
                 self.reload_error = Some(why);
             }
+            Event::Move { moving, ticket } => self.on_move(&moving, ticket, now),
+            Event::SuccessorSeen { router } => {
+                self.with_router(&router, now, |router, deeds| router.sees_successor(now, deeds));
+            }
             Event::Shutdown => self.shutdown(now),
         }
         self.forget_stopped();
@@ -276,6 +298,10 @@ impl Engine {
             self.judged = self.judged.max(now);
         }
         self.promote_groups(now);
+        if std::mem::take(&mut self.rejudge) {
+            self.judge_all(now);
+        }
+        self.finish_moves(now);
         self.tell_groups(now);
         self.finish_closing(now);
         self.record_deliveries(now);
@@ -366,31 +392,6 @@ impl Engine {
                 machine.operate(action, ticket, now, out);
             }),
         }
-    }
-
-    /// A packet moves nothing but the router it is for: no timer is looked at before the queue is empty (S10).
-    fn on_packet(&mut self, packet: &Packet, now: Instant) {
-        let vrid = peek_vrid(&packet.payload);
-        let family = Family::of(packet.source);
-        let name = vrid.and_then(|vrid| {
-            self.identities
-                .get(&(packet.interface.clone(), family, vrid))
-                .cloned()
-        });
-        // R-7.1-6
-        let Some(name) = name else {
-            self.unknown_vrid += 1;
-            if let Some(vrid) = vrid {
-                self.foreign.heard(&packet.interface, vrid, packet.source, now);
-            }
-            return;
-        };
-        let was_master = self.is_master(&name);
-        self.with_router(&name, now, |router, deeds| router.on_packet(packet, now, deeds));
-        if was_master && !self.is_master(&name) {
-            self.demote_group(&name, now);
-        }
-        self.tell_groups(now);
     }
 
     fn is_master(&self, name: &RouterName) -> bool {

@@ -55,6 +55,13 @@ pub enum Event {
         /// What came of it.
         result: Result<(), CallError>,
     },
+    /// An operator moves routers; `ticket` is answered by `Command::Answer` when it has come to its end.
+    Move {
+        /// What.
+        moving: Moving,
+        /// Names the asker.
+        ticket: u64,
+    },
     /// An operator asks something of a service; `ticket` is answered by `Command::Answer`.
     Operate {
         /// The service.
@@ -158,6 +165,11 @@ pub enum Event {
         /// Whether it passed, or what it said.
         result: Result<(), String>,
     },
+    /// Somebody else has announced an address that is awaited (`Command::AwaitSuccessor`).
+    SuccessorSeen {
+        /// The router.
+        router: RouterName,
+    },
     /// Leave: resign, release, stop the services, then `Command::Exit`.
     Shutdown,
     /// Time has passed.
@@ -170,6 +182,17 @@ pub enum Event {
     WorkerDown(String),
     /// The worker is there; the text names its engine.
     WorkerUp(String),
+}
+
+/// What an operator moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moving {
+    /// A router, or all of a sync group, goes to another node now, and comes back when it is told to.
+    HandOver(String),
+    /// All routers go, and stay away.
+    Drain,
+    /// A router, or all, may come back.
+    Resume(Option<String>),
 }
 
 /// A packet of protocol 112 with what the checks of RFC 9568 section 7.1 need from its IP header.

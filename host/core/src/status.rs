@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub uses: Vec<UseStatus>,
     /// The process that runs the plugins.
     pub worker: WorkerStatus,
+    /// An operator has drained the node: it is master only where nobody else is.
+    pub drained: bool,
     /// Why the last reload was refused; `None` after a good one.
     pub reload_error: Option<String>,
     /// Packets of protocol 112 that belong to no router here.
@@ -88,6 +90,10 @@ pub struct RouterStatus {
     pub routes: Vec<String>,
     /// Whether the kernel has confirmed all of them.
     pub addresses_present: bool,
+    /// It is not master and still answers, for so long at most: until its successor does.
+    pub answering_ms: Option<u64>,
+    /// What became of the last time that it handed its addresses over.
+    pub handed: Option<String>,
     /// What went wrong with them last.
     pub address_error: Option<String>,
     /// The master last heard, when not this node.

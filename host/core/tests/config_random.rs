@@ -20,6 +20,7 @@ const WORDS: &[&str] = &[
     "virtual-mac",
     "startup-delay",
     "lease",
+    "when-alone",
     "down-timer-adverts",
     "accept",
     "preempt",

@@ -68,7 +68,7 @@ fn equal_priorities_are_decided_by_the_higher_address() {
     lan.start(1);
     lan.wait(secs(5), "both", |lan| lan.masters() == [0, 1]);
     lan.heal();
-    lan.wait_master(1, ms(1100));
+    lan.wait_state(0, VrrpState::Backup, ms(1100));
     assert!(
         lan.router(0).cause.contains("higher address"),
         "{}",

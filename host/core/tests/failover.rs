@@ -11,6 +11,7 @@ use standfast_core::command::Command;
 use standfast_core::config::file::Config;
 use standfast_core::config::router::{Preempt, RouterConfig};
 use standfast_core::ids::{AdvertInterval, Version, VrrpState};
+use standfast_core::vrrp::handing_over::BOTH;
 use standfast_core::vrrp::timing::{master_down, skew};
 
 const SECOND: AdvertInterval = AdvertInterval::DEFAULT;
@@ -110,7 +111,8 @@ fn when_the_worse_speaks_first_after_a_heal_it_is_answered_at_once() {
     let next = lan.router(1).timer_ms.unwrap();
     lan.run_for(ms(next.saturating_sub(1)));
     lan.heal();
-    lan.wait_master(0, ms(20));
+    lan.wait_state(1, VrrpState::Backup, ms(20));
+    lan.wait_master(0, BOTH + ms(20));
     lan.run_for(ms(1100));
     assert_eq!(lan.arp.get(&VIP), Some(&0));
 }
@@ -168,8 +170,10 @@ fn a_stopped_master_resigns_and_the_peer_is_there_after_its_skew() {
     let now = lan.now;
     lan.shutdown(0);
     assert_eq!(lan.sent_since(0, now)[0].advert.priority, 0);
-    let took = lan.wait_master(1, secs(1));
+    let took = lan.wait_state(1, VrrpState::Master, secs(1));
     assert!(took <= skew_of(100) + ms(1), "{took:?}");
+    lan.wait_master(1, ms(10));
+    lan.run_for(ms(1));
     assert!(lan.hands(0).exited);
     assert_eq!(lan.sent_since(0, now).len(), 1, "the goodbye was its last word");
 }
@@ -271,7 +275,7 @@ fn with_preempt_off_weights_move_nothing_but_a_goodbye_does() {
     lan.run_for(secs(60));
     assert_eq!((lan.masters(), lan.router(0).effective_priority), (vec![0], 51));
     lan.shutdown(0);
-    lan.wait_master(1, skew_of(100) + ms(1));
+    lan.wait_master(1, skew_of(100) + ms(10));
 }
 
 #[test]
@@ -285,7 +289,7 @@ fn version_2_pairs_fail_over_as_well() {
     lan.start(0);
     lan.wait_master(0, secs(5));
     lan.shutdown(0);
-    lan.wait_master(1, skew(Version::V2, priority(100), SECOND) + ms(1));
+    lan.wait_master(1, skew(Version::V2, priority(100), SECOND) + ms(10));
 }
 
 #[test]

@@ -213,8 +213,10 @@ fn reload_tests_first_and_a_refusal_changes_nothing() {
 fn shutdown_releases_first_stops_then_and_exits_when_all_is_gone() {
     let mut lan = calm();
     lan.hands(0).script.quits_after = Some(secs(7));
+    lan.hands(0).succeeded = true;
     let now = lan.now;
     lan.shutdown(0);
+    lan.run_for(ms(10));
     assert_eq!((lan.owners(), lan.state(0)), (vec![], VrrpState::Stopped));
     lan.run_for(ms(6_990));
     assert!(!lan.hands(0).exited);
@@ -232,7 +234,9 @@ fn shutdown_takes_no_new_work_and_answers_who_waits() {
     lan.hands(0).script.ready_after = None;
     lan.operate(0, "nginx", ServiceAction::Restart, 1);
     lan.run_for(ms(500));
+    lan.hands(0).succeeded = true;
     lan.shutdown(0);
+    lan.run_for(ms(10));
     for (ticket, action) in [
         (2, ServiceAction::Start),
         (3, ServiceAction::Restart),

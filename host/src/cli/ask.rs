@@ -73,6 +73,18 @@ pub(super) fn reload(place: &Place) -> Result<Code, Failure> {
     done(place, &Request::Reload {})
 }
 
+pub(super) fn handover(place: &Place, name: String) -> Result<Code, Failure> {
+    done(place, &Request::Handover { name })
+}
+
+pub(super) fn drain(place: &Place) -> Result<Code, Failure> {
+    done(place, &Request::Drain {})
+}
+
+pub(super) fn resume(place: &Place, name: Option<String>) -> Result<Code, Failure> {
+    done(place, &Request::Resume { name })
+}
+
 pub(super) fn service(place: &Place, name: ServiceName, action: ServiceAction) -> Result<Code, Failure> {
     done(place, &Request::Service { name, action })
 }

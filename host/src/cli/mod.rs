@@ -24,6 +24,7 @@ const EXAMPLES: &str = "Examples:
   standfast status --watch                          who holds the VIP, and how is everything?
   standfast why VI_1                                why is it so?
   standfast events --follow                         what happens
+  standfast drain                                   move everything away before maintenance; then `standfast resume`
   standfast service reload nginx                    `nginx -t`, reload, and see that new workers came
   standfast service status nginx                    its workers, its last failure, what happened
   standfast plugin new --lang rust disk-full        a plugin of one's own; then `plugin inspect`, `run`, `bench`
@@ -31,6 +32,20 @@ const EXAMPLES: &str = "Examples:
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration invalid (status: not running), 4 no permission,
 5 already running, 6 environment (plugin, worker, key or nft missing). An interface that is missing is waited for.";
+
+const HANDOVER: &str = "Examples:
+  standfast handover VI_1     exits 0 when another node answers for it, 1 when nobody took it over
+  standfast resume VI_1       and back, if its priority is the best";
+
+const DRAIN: &str = "Examples:
+  standfast drain && systemctl restart nginx && standfast resume
+
+A drained node serves on only where nobody else takes over (`when-alone`), and exits 1 then. That it is drained is kept
+in the runtime directory: after a start of the machine it is drained no more.";
+
+const RESUME: &str = "Examples:
+  standfast resume            the node is drained no more, and what was handed over may come back
+  standfast resume VI_1       only this one";
 
 /// Keeps a service reachable at a virtual IP: VRRP, health checks as WASM plugins, nginx supervised.
 #[derive(Debug, Parser)]
@@ -59,6 +74,28 @@ enum Verb {
     Events(EventsArgs),
     /// Read the configuration again; all or nothing.
     Reload {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Move a router to another node now, without losing a packet; it comes back when `resume` says so.
+    #[command(after_help = HANDOVER)]
+    Handover {
+        /// The router, or its sync group.
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Move all routers of this node away, without losing a packet, and keep them away, over a restart of the daemon too.
+    #[command(after_help = DRAIN)]
+    Drain {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End `drain` and `handover`: routers stand for election again.
+    #[command(after_help = RESUME)]
+    Resume {
+        /// Only this router or sync group.
+        name: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -186,6 +223,9 @@ pub(crate) fn main() -> ExitCode {
         Verb::Why { name, place } => ask::why(&place, name),
         Verb::Events(args) => ask::events(&args),
         Verb::Reload { place } => ask::reload(&place),
+        Verb::Handover { name, place } => ask::handover(&place, name),
+        Verb::Drain { place } => ask::drain(&place),
+        Verb::Resume { name, place } => ask::resume(&place, name),
         Verb::Plugin(verb) => plugin::plugin(&verb),
         Verb::Service { action, name, place } => match action.deed() {
             Some(deed) => ask::service(&place, name, deed),

@@ -22,6 +22,9 @@ pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
     if let Some(error) = &snapshot.reload_error {
         line(&mut out, format_args!("reload refused: {error}"));
     }
+    if snapshot.drained {
+        line(&mut out, format_args!("drained: `standfast resume` ends that"));
+    }
     routers(&mut out, snapshot, paint);
     peers(&mut out, snapshot, paint);
     services(&mut out, snapshot, paint);
@@ -64,6 +67,14 @@ fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
         for alarm in &router.alarms {
             let word = paint.word("ALARM", Colour::Bad);
             line(out, format_args!("  {}: {word} {alarm}", router.name));
+        }
+        if let Some(left) = router.answering_ms {
+            let left = human(left);
+            let name = &router.name;
+            line(
+                out,
+                format_args!("  {name}: still answers until its successor does, for {left} at most"),
+            );
         }
         for reason in &router.reasons {
             line(out, format_args!("  {}: {reason}", router.name));

@@ -29,7 +29,12 @@ impl Client {
         let failed = |error: std::io::Error| Failure::new(Code::Runtime, format!("the daemon: {error}"));
         let patience = match request {
             Request::Status {} | Request::Why { .. } | Request::Events { .. } => QUESTION,
-            Request::Reload {} | Request::Service { .. } | Request::Rollback { .. } => CHANGE,
+            Request::Reload {}
+            | Request::Service { .. }
+            | Request::Rollback { .. }
+            | Request::Handover { .. }
+            | Request::Drain {}
+            | Request::Resume { .. } => CHANGE,
         };
         stream.set_read_timeout(Some(patience)).map_err(failed)?;
         let mut line = serde_json::to_vec(request)

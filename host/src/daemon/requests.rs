@@ -1,12 +1,13 @@
 //! What operators ask over the control socket.
 
 use standfast_core::control::{Answer, Request};
-use standfast_core::event::Event;
+use standfast_core::event::{Event, Moving};
 use tokio::sync::oneshot;
 
 use crate::alarm::now;
 use crate::control::server::{Asked, Told};
 use crate::daemon::Daemon;
+use crate::drained;
 
 impl Daemon {
     pub(super) fn on_request(&mut self, asked: Asked) {
@@ -40,6 +41,12 @@ impl Daemon {
                 let ticket = self.ticket(reply);
                 self.engine.handle(Event::RollBack { plugin, ticket }, now());
             }
+            Request::Handover { name } => self.begin_move(Moving::HandOver(name), None, reply),
+            Request::Drain {} => self.begin_move(Moving::Drain, Some(true), reply),
+            Request::Resume { name } => {
+                let drained = name.is_none().then_some(false);
+                self.begin_move(Moving::Resume(name), drained, reply);
+            }
             Request::Service { name, action } => {
                 let ticket = self.ticket(reply);
                 self.engine.handle(
@@ -52,6 +59,25 @@ impl Daemon {
                 );
             }
         }
+    }
+
+    /// Moves routers. Whether the node is drained is kept first, off the loop, so that what was answered outlives the
+    /// daemon.
+    fn begin_move(&mut self, moving: Moving, drained: Option<bool>, reply: oneshot::Sender<Told>) {
+        let ticket = self.ticket(reply);
+        let Some(drained) = drained else {
+            self.engine.handle(Event::Move { moving, ticket }, now());
+            return;
+        };
+        let (folder, events) = (self.options.runtime_dir.clone(), self.hands.events.clone());
+        tokio::task::spawn_local(async move {
+            let keep = tokio::task::spawn_blocking(move || drained::keep(&folder, drained));
+            if let Ok(Err(error)) = keep.await {
+                tracing::warn!("a restart of the daemon will not know whether the node is drained: {error}");
+            }
+            // Who has ended moves nothing.
+            let _ = events.send(Event::Move { moving, ticket }).await;
+        });
     }
 
     /// Has whoever asked told what comes of it.

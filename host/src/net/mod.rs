@@ -24,6 +24,7 @@ pub(crate) mod route_socket;
 pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod socket_option;
+pub(crate) mod successors;
 pub(crate) mod sysctl;
 pub(crate) mod vmac;
 pub(crate) mod vrrp_socket;

@@ -9,7 +9,7 @@ use crate::config::check::CheckConfig;
 use crate::config::file::Config;
 use crate::config::group::FaultPolicy;
 use crate::config::instance::Instance;
-use crate::config::router::{Preempt, RouterConfig};
+use crate::config::router::{Preempt, RouterConfig, WhenAlone};
 use crate::config::shown;
 use crate::config::track::Weighted;
 use crate::config::warnings::warnings;
@@ -72,6 +72,11 @@ pub struct RouterReport {
     /// How long this node waits for a master that says nothing.
     #[serde(serialize_with = "seconds")]
     pub master_down: Duration,
+    /// When a peer has the addresses after a planned move (stop, `handover`, `drain`); this node answers until then.
+    #[serde(serialize_with = "seconds")]
+    pub planned_move: Duration,
+    /// Whether a node that was drained serves on where no peer comes.
+    pub serves_alone: bool,
     /// Adverts that may be missed before Master_Down.
     pub down_timer_adverts: u8,
     /// How long it stays in Init after the start.
@@ -216,6 +221,12 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
             router.interval,
             router.down_adverts,
         ),
+        planned_move: timing::skew(
+            router.version,
+            peer.unwrap_or(Priority::DEFAULT.weighted(i32::MIN)),
+            router.interval,
+        ),
+        serves_alone: router.when_alone == WhenAlone::Serve && router.priority != Priority::OWNER,
         down_timer_adverts: router.down_adverts,
         startup_delay: router.startup_delay,
         lease: router.lease,

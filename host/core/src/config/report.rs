@@ -152,6 +152,17 @@ fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>
         router.down_timer_adverts
     )?;
     several(out, "lease", &lease(router))?;
+    writeln!(
+        out,
+        "  planned move stop, handover, drain: a peer has the addresses {} later at the latest, and this node answers \
+         until then\n               handover, drain with no peer: {}",
+        about(router.planned_move),
+        if router.serves_alone {
+            "serves on as the last resort"
+        } else {
+            "lets go, nobody serves"
+        }
+    )?;
     writeln!(out, "  priority     {}", priority(router))?;
     let whose = peer.map_or_else(
         || "the slowest peer".into(),

@@ -41,6 +41,8 @@ pub struct RouterConfig {
     pub preempt: Preempt,
     /// Accept mode: whether packets to the virtual addresses are accepted (R-6.1-2; on unless written, as in keepalived).
     pub accept: bool,
+    /// What an operator's move does while nobody else comes.
+    pub when_alone: WhenAlone,
     /// Init for so long after the start.
     pub startup_delay: Duration,
     /// Adverts that may be missed before Master_Down; 3 in the RFC.
@@ -72,6 +74,16 @@ pub enum Preempt {
     Never,
     /// Take over from a worse master, this long after first hearing it.
     After(Duration),
+}
+
+/// `when-alone "serve"` or `"drop"`: what a router that was drained or handed over does where no other node takes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenAlone {
+    /// It serves with the lowest priority, as long as there is nobody else.
+    #[default]
+    Serve,
+    /// It stays away: nobody serves.
+    Drop,
 }
 
 impl RouterConfig {
@@ -119,6 +131,7 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
         .child("preempt")
         .map_or(Some(Preempt::After(Duration::ZERO)), preempt);
     let accept = node.or("accept", true, value::truth);
+    let when_alone = node.or("when-alone", WhenAlone::default(), value::one_of(WHEN_ALONE));
     let startup_delay = node.or(
         "startup-delay",
         Duration::ZERO,
@@ -171,6 +184,7 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
         auth: auth?,
         preempt: preempt?,
         accept: accept?,
+        when_alone: when_alone?,
         startup_delay: startup_delay?,
         down_adverts: down_adverts?,
         transport: transport?,
@@ -296,6 +310,7 @@ fn preempt(node: Node<'_>) -> Option<Preempt> {
     }
 }
 
+const WHEN_ALONE: &[(&str, WhenAlone)] = &[("serve", WhenAlone::Serve), ("drop", WhenAlone::Drop)];
 const HOUR: Duration = Duration::from_secs(3600);
 const ONCE: &[&str] = &[
     "interface",
@@ -306,6 +321,7 @@ const ONCE: &[&str] = &[
     "auth",
     "preempt",
     "accept",
+    "when-alone",
     "startup-delay",
     "down-timer-adverts",
     "virtual-mac",

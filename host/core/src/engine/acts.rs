@@ -44,12 +44,15 @@ impl Engine {
         {
             self.wanting.insert(group.clone());
         }
+        self.rejudge |= deeds.over;
         let lets_go = leaves || !router.strays.left().is_empty();
         self.commands.extend(deeds.commands);
         if lets_go {
             self.rob_nobody(name, queued);
         }
         for change in deeds.moves {
+            // Nobody took it, or it was given back: it is a router like any other.
+            self.rejudge |= change.to == VrrpState::Master && self.away.remove(name);
             let (from, to) = (State::router(change.from), State::router(change.to));
             let news = Change::of(Subject::Router(name.clone()), from, to, change.cause.clone());
             self.tell(&Change { priority, ..news }, now);

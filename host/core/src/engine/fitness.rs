@@ -24,6 +24,7 @@ impl Engine {
             | Event::AddressesDone { .. }
             | Event::Checked { .. }
             | Event::SendFailed { .. }
+            | Event::SuccessorSeen { .. }
             | Event::Notified { .. }
             | Event::Used(_)
             | Event::WallClock(_) => false,
@@ -36,7 +37,8 @@ impl Engine {
                     || services.any(|service| past(service.deadline(self.judged).map(|(at, _)| at)))
             }
             Event::Link { interface, link } => self.is_news(interface, link.as_ref()),
-            Event::Operate { .. }
+            Event::Move { .. }
+            | Event::Operate { .. }
             | Event::PluginFile { .. }
             | Event::RollBack { .. }
             | Event::PluginLoaded { .. }
@@ -111,6 +113,13 @@ impl Engine {
                 self.with_router(name, now, |router, _| router.machine.set_primary(own));
                 self.carries_on(name, now);
             }
+            let falls = |router: &Router| router.falls_below_a_peer(&standing);
+            if self.routers.get(name).is_some_and(falls) {
+                self.with_router(name, now, |router, deeds| {
+                    router.demote("a better peer is known".into(), now, deeds);
+                });
+                self.demote_group(name, now);
+            }
             self.with_router(name, now, |router, deeds| {
                 router.reasons = reasons;
                 router.machine.set_poor(poor);
@@ -137,6 +146,9 @@ impl Engine {
         let has_address = self.primary_of(config).is_some();
         let own = self.link_condition(&config.interface, Some((config.family, has_address)));
         let mut items = vec![item(format!("interface {}", config.interface), None, false, own)];
+        if let Some(condition) = self.sent_away(router) {
+            items.push(item("operator".to_owned(), None, false, condition));
+        }
         if self.starting.contains_key(&config.name) {
             let seconds = config.startup_delay.as_secs_f32();
             let condition = Condition::Unknown(format!("{seconds} s after the start"));

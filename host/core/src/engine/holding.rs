@@ -79,7 +79,8 @@ impl Router {
 
     /// Whether the kernel has confirmed that nothing is held any more.
     pub(crate) fn has_let_go(&self) -> bool {
-        self.owned.is_none() || self.addresses.settled() && self.strays.left().is_empty()
+        let idle = self.handing_over.is_none() && self.addresses.settled();
+        self.owned.is_none() || idle && self.strays.left().is_empty()
     }
 
     /// The kernel answered.
@@ -93,6 +94,7 @@ impl Router {
         if matches!(step, Step::Remove | Step::RemoveStrays) {
             self.strays.answered(result.is_ok(), now);
         }
+        self.lets_go(step, &result, now, deeds);
         if step != Step::RemoveStrays && self.addresses.done(step, result, now) {
             self.announcer.appeared(&self.config.garp, now);
             self.announce(now, deeds);
@@ -129,7 +131,7 @@ impl Router {
 
     /// One part that the kernel refuses must not keep neighbours from hearing of the addresses that are there.
     fn announce_what_is_there(&mut self, now: Instant) {
-        let partly = self.addresses.wanted() && self.addresses.error().is_some();
+        let partly = self.is_master() && self.addresses.wanted() && self.addresses.error().is_some();
         if partly && !self.listed.is_empty() && self.listed != self.announced {
             self.announced = self.listed.clone();
             self.announcer.appeared(&self.config.garp, now);

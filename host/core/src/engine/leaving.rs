@@ -1,4 +1,4 @@
-//! The end: tell who must know before, resign and release, stop the services, tell the other hooks, and exit.
+//! The end: tell who must know before, resign, release once a successor answers, stop the services, tell the other hooks, and exit.
 
 use std::time::Duration;
 
@@ -57,14 +57,17 @@ impl Engine {
                 router.stop("standfast is stopped", now, deeds)
             });
         }
-        let names: Vec<_> = self.services.keys().cloned().collect();
-        for name in &names {
-            self.with_service(name, now, |machine, out| {
-                machine.leave("standfast is stopped", now, out);
-                if asked_again {
-                    machine.hurry(now, out);
-                }
-            });
+        if self.hurried {
+            for name in &names {
+                self.with_router(name, now, |router, deeds| router.let_go(now, deeds));
+            }
+        }
+        self.leave_services(now);
+        if asked_again {
+            let names: Vec<_> = self.services.keys().cloned().collect();
+            for name in &names {
+                self.with_service(name, now, |machine, out| machine.hurry(now, out));
+            }
         }
         self.tell_groups(now);
         if !asked_again {
@@ -75,9 +78,25 @@ impl Engine {
         self.tick(true, now);
     }
 
+    /// The services go once no router answers any more: until then clients come to them.
+    fn leave_services(&mut self, now: Instant) {
+        let answers = |router: &Router| router.answers_until().is_some();
+        if self.leaving.is_none() || self.released.is_some() || self.routers.values().any(answers) {
+            return;
+        }
+        self.released = Some(now);
+        let names: Vec<_> = self.services.keys().cloned().collect();
+        for name in &names {
+            self.with_service(name, now, |machine, out| {
+                machine.leave("standfast is stopped", now, out);
+            });
+        }
+    }
+
     /// The end: addresses are off, services have ended, hooks were told or had their time.
     pub(super) fn finish_leaving(&mut self, now: Instant) {
-        if self.leaving.is_none() || !self.services.values().all(Service::is_stopped) {
+        self.leave_services(now);
+        if self.released.is_none() || !self.services.values().all(Service::is_stopped) {
             return;
         }
         self.served.get_or_insert(now);
@@ -97,7 +116,7 @@ impl Engine {
     /// When those that are not ready yet are waited for no longer: the kernel from the release on, the hooks from the
     /// end of the last service on, of which they are told too.
     fn exit_at(&self) -> Option<Instant> {
-        let (released, served) = (self.leaving?, self.served?);
+        let (released, served) = (self.released?, self.served?);
         let mut routers = self.routers.values().chain(self.leavers.values());
         let kernel = match routers.all(Router::has_let_go) {
             true => released,

@@ -149,6 +149,8 @@ impl Engine {
         for name in gone {
             self.with_router(&name, now, |router, deeds| {
                 router.stop("its configuration changed", now, deeds);
+                // Nobody hears its successor any more.
+                router.let_go(now, deeds);
             });
             if let Some(router) = self.routers.remove(&name) {
                 self.leavers.insert(name.clone(), router);

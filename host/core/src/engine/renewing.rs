@@ -32,7 +32,8 @@ impl Engine {
         for (name, lease, pause) in lapsed {
             self.hold_anew(&name, lease, pause, now);
         }
-        let routers: Vec<_> = holding.into_iter().map(|(name, _)| name).collect();
+        let speaks = |name: &RouterName| self.routers.get(name).is_some_and(|router| !router.is_silent());
+        let routers: Vec<_> = holding.into_iter().map(|(name, _)| name).filter(speaks).collect();
         if !routers.is_empty() {
             self.commands.push_back(Command::RenewLeases { routers, at: now });
         }
@@ -59,8 +60,13 @@ impl Router {
     }
 
     fn hold_anew(&mut self, now: Instant, deeds: &mut Deeds) {
-        let step = self.addresses.replaced(now);
-        self.take(Some(step), deeds);
+        if self.is_silent() {
+            // Another one may have them by now.
+            self.addresses.lost(now);
+        } else {
+            let step = self.addresses.replaced(now);
+            self.take(Some(step), deeds);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::command::{Command, Holdings};
 use crate::config::router::RouterConfig;
 use crate::config::unicast::Transport;
 use crate::engine::carrying::Spoke;
+use crate::engine::handing_over::Handed;
 use crate::engine::strays::{Strays, difference};
 use crate::event::Packet;
 use crate::ids::{Priority, VrrpState};
@@ -17,6 +18,7 @@ use crate::time::Instant;
 use crate::vrrp::accept::{Accepted, Arrival, judge};
 use crate::vrrp::addresses::Addresses;
 use crate::vrrp::announcer::Announcer;
+use crate::vrrp::handing_over::HandingOver;
 use crate::vrrp::machine::{Action, Machine, Standing};
 use crate::vrrp::peers::Peers;
 use crate::vrrp::replay::{Clock, Numbers};
@@ -39,6 +41,8 @@ pub(crate) struct Deeds {
     pub(crate) moves: Vec<Move>,
     /// What there is to tell of its neighbours.
     pub(crate) news: Vec<News>,
+    /// It answers no longer for what it has handed over.
+    pub(crate) over: bool,
 }
 
 /// One virtual router.
@@ -55,6 +59,12 @@ pub(crate) struct Router {
     pub(super) listed: BTreeSet<IpAddr>,
     pub(super) announced: BTreeSet<IpAddr>,
     pub(crate) announcer: Announcer,
+    /// It has given up, and answers until its successor does.
+    pub(super) handing_over: Option<HandingOver>,
+    /// It is to let go even if nobody comes.
+    pub(super) leaves: bool,
+    /// What became of that when it did last.
+    pub(super) handed: Option<Handed>,
     pub(crate) peers: Peers,
     pub(crate) rivals: Rivals,
     /// Numbers of keyed hashes, own and heard.
@@ -81,6 +91,9 @@ impl Router {
             machine,
             addresses: Addresses::default(),
             announcer: Announcer::default(),
+            handing_over: None,
+            leaves: false,
+            handed: None,
             peers,
             listed: BTreeSet::new(),
             announced: BTreeSet::new(),
@@ -137,6 +150,7 @@ impl Router {
         let heard = if was_master { now } else { now - packet.waited };
         self.machine.on_advert(source, advert, heard, &mut actions);
         self.perform(actions, now, deeds);
+        self.hears_successor(source, advert.priority, now, deeds);
         if was_master && self.is_master() && advert.priority > 0 {
             self.on_worse(source, advert, sent, now);
         }
@@ -163,6 +177,7 @@ impl Router {
         let mut actions = Vec::new();
         self.machine.on_time(now, &mut actions);
         self.perform(actions, now, deeds);
+        self.finish_handing_over(now, deeds);
         if !self.is_silent() {
             let step = self.addresses.poll(now);
             self.take(step, deeds);
@@ -218,7 +233,7 @@ impl Router {
         self.perform(actions, now, deeds);
     }
 
-    /// Leaves for good.
+    /// Leaves for good, and lets go once another one answers.
     pub(crate) fn stop(&mut self, why: &str, now: Instant, deeds: &mut Deeds) {
         let mut actions = Vec::new();
         self.machine.stop(why, now, &mut actions);
@@ -235,7 +250,8 @@ impl Router {
         let announce = announce.map(|at| (at, "announce"));
         let peers = self.peers.deadline().map(|at| (at, "peer"));
         let rivals = self.rivals.deadline().map(|at| (at, "rival"));
-        [self.machine.deadline(), addresses, announce, peers, rivals]
+        let over = self.handing_over.map(|over| (over.until(), "hand-over"));
+        [self.machine.deadline(), addresses, announce, peers, rivals, over]
             .into_iter()
             .flatten()
             .min()
@@ -279,15 +295,12 @@ impl Router {
                     self.send(self.machine.priority().get(), interval, now, deeds);
                 }
                 Action::Hold => {
+                    self.take_back(now, deeds);
                     let step = self.addresses.want(true, now);
                     self.take(step, deeds);
                 }
-                Action::Release => {
-                    self.announcer.cancel();
-                    self.announced.clear();
-                    let step = self.addresses.want(false, now);
-                    self.take(step, deeds);
-                }
+                Action::Release => self.let_go(now, deeds),
+                Action::HandOver => self.hand_over(now, deeds),
                 Action::Contested => {
                     self.announcer.contested(&self.config.garp, now);
                     self.announce(now, deeds);

@@ -54,6 +54,7 @@ impl Engine {
             plugins,
             uses: self.usage.status(),
             worker: self.worker.clone(),
+            drained: self.is_drained(),
             reload_error: self.reload_error.clone(),
             unknown_vrid: self.unknown_vrid,
             foreign: self
@@ -124,6 +125,8 @@ fn router_status(router: &Router, now: Instant) -> RouterStatus {
             .chain(config.rules.iter().map(shown::rule))
             .collect(),
         addresses_present: addresses.present(),
+        answering_ms: router.answers_until().map(|until| millis(until.since(now))),
+        handed: router.handed().map(|handed| handed.line()),
         address_error: addresses.error().map(str::to_owned),
         master: heard.map(|heard| heard.source.to_string()),
         master_priority: heard.map(|heard| heard.priority),

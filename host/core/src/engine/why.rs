@@ -114,6 +114,14 @@ fn why_router(router: &RouterStatus) -> Vec<String> {
             .map(|group| format!("it moves with sync group {group}")),
     );
     lines.extend(why_state(router));
+    lines.extend(router.answering_ms.map(|left| {
+        format!(
+            "still answers for its addresses until its successor does, for {} at most",
+            human(left)
+        )
+    }));
+    let handed = router.handed.iter().filter(|_| router.answering_ms.is_none());
+    lines.extend(handed.map(|line| format!("when it last gave up: {line}")));
     lines.extend(
         router
             .address_error

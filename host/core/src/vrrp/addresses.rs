@@ -91,6 +91,12 @@ impl Addresses {
         self.begin(now)
     }
 
+    /// They have gone, whatever was listed last: `poll` asks for them again.
+    pub fn lost(&mut self, now: Instant) {
+        self.present = Some(false);
+        self.retry = Some(now);
+    }
+
     /// The kernel answered `Add` or `Remove`. `true`: the addresses have just appeared.
     pub fn done(&mut self, step: Step, result: Result<(), String>, now: Instant) -> bool {
         let Some(pending) = &mut self.pending else {

@@ -22,6 +22,8 @@ pub enum Action {
     Hold,
     /// Take the addresses off.
     Release,
+    /// Take the addresses off once the successor answers for them.
+    HandOver,
     /// Neighbours may have learnt another owner: tell them again.
     Contested,
     /// The state changed.
@@ -269,10 +271,10 @@ impl Machine {
         }
     }
 
-    /// Its group has decided: Master gives up and becomes Backup.
+    /// Its group, or an operator, has decided: Master gives up and becomes Backup.
     pub fn demote(&mut self, cause: String, now: Instant, out: &mut Vec<Action>) {
         if self.state == VrrpState::Master {
-            self.resign(out);
+            self.hand_over(out);
             self.enter(VrrpState::Backup, cause, now, out);
             self.restart_down_timer(now);
         }
@@ -282,7 +284,7 @@ impl Machine {
     pub fn stop(&mut self, why: &str, now: Instant, out: &mut Vec<Action>) {
         match self.state {
             VrrpState::Stopped => return,
-            VrrpState::Master => self.resign(out),
+            VrrpState::Master => self.hand_over(out),
             VrrpState::Init | VrrpState::Backup | VrrpState::Fault => {}
         }
         self.enter(VrrpState::Stopped, why.into(), now, out);
@@ -324,6 +326,12 @@ impl Machine {
     fn resign(&mut self, out: &mut Vec<Action>) {
         out.push(Action::Send(0));
         out.push(Action::Release);
+    }
+
+    /// A goodbye, and the addresses stay until another one answers for them.
+    fn hand_over(&mut self, out: &mut Vec<Action>) {
+        out.push(Action::Send(0));
+        out.push(Action::HandOver);
     }
 
     pub(super) fn enter(&mut self, state: VrrpState, cause: String, now: Instant, out: &mut Vec<Action>) {

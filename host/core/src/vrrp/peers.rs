@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::ids::AdvertInterval;
+use crate::ids::{AdvertInterval, Priority};
 use crate::time::Instant;
 use crate::vrrp::accept::Accepted;
 use crate::vrrp::checksum_forms::{Forms, Reads, Sent};
@@ -254,6 +254,12 @@ impl Peers {
     pub fn deadline(&self) -> Option<Instant> {
         let alarming = self.speakers.iter().filter(|speaker| speaker.alarm.is_some());
         alarming.map(Speaker::alarm_ends).min()
+    }
+
+    /// Whether one that is better than this was master, and has not said goodbye since: it waits, or is gone unheard.
+    pub fn knows_better(&self, priority: Priority) -> bool {
+        let accepted = self.speakers.iter().filter(|speaker| speaker.rejection.is_none());
+        accepted.map(|speaker| speaker.priority).max() > Some(priority.get())
     }
 
     /// What an operator should look at.

@@ -13,7 +13,7 @@ use standfast_core::config::grant::{Grants, Settings};
 use standfast_core::config::instance::Instance;
 use standfast_core::config::notify::{AtStop, NotifyConfig};
 use standfast_core::config::probe::Probe;
-use standfast_core::config::router::{Preempt, RouterConfig};
+use standfast_core::config::router::{Preempt, RouterConfig, WhenAlone};
 use standfast_core::config::service::{
     Mode, Reload, ReloadSignal, RestartPolicy, ServiceConfig, ServiceKind,
 };
@@ -77,6 +77,7 @@ pub(crate) fn router(number: u8) -> RouterConfig {
         auth: Auth::None,
         preempt: Preempt::After(Duration::ZERO),
         accept: true,
+        when_alone: WhenAlone::Serve,
         startup_delay: Duration::ZERO,
         down_adverts: 3,
         transport: Transport::Multicast,

@@ -70,6 +70,10 @@ pub(crate) struct Hands {
     pub(crate) link: Link,
     /// Virtual addresses that the kernel holds.
     pub(crate) table: BTreeSet<IpAddr>,
+    /// Somebody outside of this LAN takes over at once whatever this node gives up.
+    pub(crate) succeeded: bool,
+    /// Whose announcements each router waits for.
+    pub(crate) awaited: BTreeMap<standfast_core::ids::RouterName, BTreeSet<IpAddr>>,
     pub(crate) refuses_addresses: bool,
     /// What this router asks for is refused, though all but a part of it is done.
     pub(crate) refuses_a_part: Option<standfast_core::ids::RouterName>,
@@ -106,6 +110,8 @@ impl Hands {
                 ours: Vec::new(),
             },
             table: BTreeSet::new(),
+            succeeded: false,
+            awaited: BTreeMap::new(),
             refuses_addresses: false,
             refuses_a_part: None,
             answers_addresses: true,
@@ -144,6 +150,16 @@ impl Hands {
         self.commands.push((now, command.clone()));
         match command {
             Command::SendAdvert { .. } | Command::Announce { .. } | Command::RenewLeases { .. } => Vec::new(),
+            Command::AwaitSuccessor { router, addresses } => {
+                let addresses = addresses.into_iter().map(|(_, address)| address);
+                self.awaited.insert(router.clone(), addresses.collect());
+                let seen = (Duration::ZERO, Event::SuccessorSeen { router });
+                self.succeeded.then_some(seen).into_iter().collect()
+            }
+            Command::ForgetSuccessor(router) => {
+                self.awaited.remove(&router);
+                Vec::new()
+            }
             Command::AddAddresses { router, holdings } => {
                 let addresses = holdings.addresses.iter().map(|a| a.address);
                 self.change(Step::Add, router, |table| table.extend(addresses))

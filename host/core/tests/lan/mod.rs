@@ -65,6 +65,8 @@ pub(crate) struct Lan {
     chance: Chance,
     /// From, to: nothing gets through.
     cuts: BTreeSet<(usize, usize)>,
+    /// Nobody sees announcements, as where they cannot be watched.
+    pub(crate) blind: bool,
     pub(crate) sent: Vec<Sent>,
     /// Who announced each address last.
     pub(crate) arp: BTreeMap<IpAddr, usize>,
@@ -100,6 +102,7 @@ impl Lan {
             loss: 0,
             chance: Chance::new(7),
             cuts: BTreeSet::new(),
+            blind: false,
             sent: Vec::new(),
             arp: BTreeMap::new(),
         }
@@ -272,6 +275,27 @@ impl Lan {
         if let Command::Announce { addresses, .. } = command {
             let last = addresses.iter().map(|(_, address)| (*address, node));
             self.arp.extend(last);
+            self.show(node, addresses.iter().map(|(_, address)| *address));
+        }
+    }
+
+    /// Announcements reach those that watch for them.
+    fn show(&mut self, from: usize, addresses: impl Iterator<Item = IpAddr>) {
+        let addresses: BTreeSet<_> = addresses.collect();
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            let cut = self.cuts.contains(&(from, to));
+            let carries = |node: usize| self.nodes[node].hands.link.carrier;
+            if cut || self.blind || !carries(from) || !carries(to) {
+                continue;
+            }
+            let awaited = self.nodes[to].hands.awaited.iter();
+            let routers: Vec<_> = awaited
+                .filter(|(_, awaited)| !awaited.is_disjoint(&addresses))
+                .map(|(router, _)| router.clone())
+                .collect();
+            for router in routers {
+                self.later(self.delay, to, Event::SuccessorSeen { router });
+            }
         }
     }
 

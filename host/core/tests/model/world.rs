@@ -89,7 +89,11 @@ impl World {
             let priority = match action {
                 Action::Send(number) => *number,
                 Action::LastWord(_) => own,
-                Action::Hold | Action::Release | Action::Contested | Action::Moved { .. } => continue,
+                Action::Hold
+                | Action::Release
+                | Action::HandOver
+                | Action::Contested
+                | Action::Moved { .. } => continue,
             };
             for to in (0..3).filter(|to| *to != from) {
                 let left = DELAY;

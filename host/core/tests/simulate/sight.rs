@@ -17,6 +17,8 @@ pub(crate) struct View {
     pub(crate) state: VrrpState,
     pub(crate) priority: u8,
     pub(crate) timed: bool,
+    /// It is not master and answers until its successor does.
+    pub(crate) answering: bool,
     /// Bit n: it says that node n is master too and does not hear it.
     pub(crate) deaf: u64,
 }
@@ -46,6 +48,7 @@ pub(crate) fn view(engine: &Engine, now: Instant) -> View {
         state: router.state,
         priority,
         timed: router.timer_ms.is_some(),
+        answering: router.answering_ms.is_some(),
         deaf: router
             .alarms
             .iter()

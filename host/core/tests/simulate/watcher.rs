@@ -7,6 +7,7 @@ use standfast_core::config::virtual_address::VirtualAddress;
 use standfast_core::engine::Engine;
 use standfast_core::ids::{AdvertInterval, Version, VrrpState};
 use standfast_core::time::Instant;
+use standfast_core::vrrp::handing_over::BOTH;
 use standfast_core::wire::advert::Advert;
 
 use crate::lan::config::centis;
@@ -39,6 +40,8 @@ pub(crate) struct Watcher {
     /// Whether the addresses are wanted, as the commands say.
     wanted: bool,
     nap: Nap,
+    /// Since when another one is heard, while this one still answers.
+    beside: Option<Instant>,
 }
 
 impl Default for Watcher {
@@ -47,6 +50,7 @@ impl Default for Watcher {
             state: VrrpState::Stopped,
             priority: 1,
             timed: false,
+            answering: false,
             deaf: 0,
         };
         let (never, any) = (Instant::from_nanos(0), centis(1));
@@ -61,6 +65,7 @@ impl Default for Watcher {
             own: (any, any),
             wanted: false,
             nap: Nap::default(),
+            beside: None,
         }
     }
 }
@@ -122,10 +127,11 @@ impl Watcher {
         }
         assert_eq!(
             self.wanted,
-            after.state == VrrpState::Master,
+            after.state == VrrpState::Master || after.answering,
             "S4: addresses wanted, in {}",
             after.state
         );
+        self.judge_successor(before, after, cause, now);
         let timed = matches!(after.state, VrrpState::Backup | VrrpState::Master);
         assert_eq!(after.timed, timed, "S5: a timer in {}", after.state);
         if let Cause::Heard { own: true, .. } | Cause::Noise = cause {
@@ -137,7 +143,8 @@ impl Watcher {
             assert_eq!(before, after, "S7: an own frame or noise has an effect");
         }
         if let Some((from, to)) = moved {
-            self.judge_move(from, to, cause, now, node);
+            let fell = after.priority < before.priority;
+            self.judge_move((from, to), fell, cause, now, node);
         }
         let said = adverts(commands, node);
         let says = said.iter().any(|advert| advert.priority > 0);
@@ -162,8 +169,40 @@ impl Watcher {
         self.judge_deadline(engine, now, node);
     }
 
+    /// Who has given up answers beside its successor for 100 ms at most, by the first look at the clock after that.
+    fn judge_successor(&mut self, before: View, after: View, cause: &Cause, now: Instant) {
+        if !after.answering {
+            self.beside = None;
+            return;
+        }
+        assert!(
+            matches!(after.state, VrrpState::Backup | VrrpState::Stopped),
+            "S4: answers in {}",
+            after.state
+        );
+        match cause {
+            Cause::Heard {
+                own: false, advert, ..
+            } if advert.priority > 0 => {
+                self.beside.get_or_insert(now);
+            }
+            Cause::Tick if before.answering => {
+                let both = self.beside.map(|since| now.since(since));
+                assert!(both < Some(BOTH), "S4: both have answered for {both:?}");
+            }
+            _ => {}
+        }
+    }
+
     /// S3, S6, S9, and that a promotion is a timer's.
-    fn judge_move(&self, from: VrrpState, to: VrrpState, cause: &Cause, now: Instant, node: &Node) {
+    fn judge_move(
+        &self,
+        (from, to): (VrrpState, VrrpState),
+        fell: bool,
+        cause: &Cause,
+        now: Instant,
+        node: &Node,
+    ) {
         match (from, to, cause) {
             (VrrpState::Backup, VrrpState::Master, Cause::Tick) => {
                 let (base, goodbye) = self.base;
@@ -188,6 +227,8 @@ impl Watcher {
                     "S6: gave up for {key:?}, which is not larger than {own:?}"
                 );
             }
+            // Below a peer that it knows: it does not wait for that one's Master_Down.
+            (VrrpState::Master, VrrpState::Backup, _) if fell => {}
             (VrrpState::Master, VrrpState::Backup, _) => panic!("S6: gave up without an advert: {cause:?}"),
             (VrrpState::Master, _, Cause::Heard { .. }) => panic!("S6: an advert moved it to {to}"),
             _ => {}
@@ -225,7 +266,8 @@ impl Watcher {
                 );
             }
         }
-        let quits = masters == (true, false) && after.state != VrrpState::Backup;
+        let hears = matches!(cause, Cause::Heard { .. });
+        let quits = masters == (true, false) && (after.state != VrrpState::Backup || !hears);
         let goodbye = adverts.last().is_some_and(|advert| advert.priority == 0);
         assert_eq!(
             quits, goodbye,
