@@ -95,7 +95,8 @@ impl Router {
             self.strays.answered(result.is_ok(), now);
         }
         self.lets_go(step, &result, now, deeds);
-        if step != Step::RemoveStrays && self.addresses.done(step, result, now) {
+        // Who hands over may have them restored, and is silent all the same.
+        if step != Step::RemoveStrays && self.addresses.done(step, result, now) && self.is_master() {
             self.announcer.appeared(&self.config.garp, now);
             self.announce(now, deeds);
         }
