@@ -10,6 +10,7 @@ mod holding;
 mod leaving;
 mod links;
 mod moving;
+mod operating;
 mod plugins;
 mod receiving;
 mod reload;
@@ -28,7 +29,6 @@ use crate::chance::Chance;
 use crate::command::Command;
 use crate::config::file::Config;
 use crate::config::topic::State;
-use crate::control::ServiceAction;
 use crate::engine::carrying::Spoke;
 use crate::engine::due::Due;
 use crate::engine::fitness::effect_of;
@@ -371,27 +371,6 @@ impl Engine {
         let turned = self.tick_checks(now);
         self.tick_hooks(now);
         turned
-    }
-
-    fn on_operate(&mut self, service: &ServiceName, action: ServiceAction, ticket: u64, now: Instant) {
-        let refusal = if !self.services.contains_key(service) {
-            Some(format!(
-                "no service is called {service}; `standfast status` lists them"
-            ))
-        } else if self.is_leaving() && action != ServiceAction::Stop {
-            Some("standfast is being stopped".to_owned())
-        } else {
-            None
-        };
-        match refusal {
-            Some(why) => self.commands.push_back(Command::Answer {
-                ticket,
-                result: Err(why),
-            }),
-            None => self.with_service(service, now, |machine, out| {
-                machine.operate(action, ticket, now, out);
-            }),
-        }
     }
 
     fn is_master(&self, name: &RouterName) -> bool {
