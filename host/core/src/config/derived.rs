@@ -223,7 +223,7 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
         ),
         planned_move: timing::skew(
             router.version,
-            peer.unwrap_or(Priority::DEFAULT.weighted(i32::MIN)),
+            peer.unwrap_or_else(|| Priority::DEFAULT.weighted(i32::MIN)),
             router.interval,
         ),
         serves_alone: router.when_alone == WhenAlone::Serve && router.priority != Priority::OWNER,

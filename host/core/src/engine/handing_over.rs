@@ -52,7 +52,7 @@ impl Handed {
             _ if self.taken_back => "nobody took over: it went on as master".into(),
             None => "let go without a successor".into(),
             Some(Successor { address, .. }) => {
-                let who = address.map_or("another node".to_owned(), |address| address.to_string());
+                let who = address.map_or_else(|| "another node".to_owned(), |address| address.to_string());
                 format!("{who} took over; both answered for {} ms", millis(self.both()))
             }
         }
