@@ -11,6 +11,7 @@ use standfast_lab::node::Node;
 use standfast_lab::pair::{CLIENT_STALL, ELECTION, Pair};
 use standfast_lab::probe::record::Report;
 use standfast_lab::probe::{PERIOD, Probe};
+use standfast_lab::say;
 use standfast_lab::standfast;
 use standfast_lab::wait::{holds_for, wait_until};
 use standfast_lab::world::{VIP, World};
@@ -118,17 +119,17 @@ fn unheard(world: &World, to: &Node, work: impl FnOnce() -> Result<()>) -> Resul
     ping.wait_answer(CLIENT_STALL)?;
     nothing_lost(&ping.since(start)?)?;
     let (doubled, orphaned) = (world.owners.doubled(start), world.owners.orphaned(start));
-    println!("both had the VIP for {doubled:?}");
+    say::line(&format!("both had the VIP for {doubled:?}"));
     ensure!(orphaned.is_zero(), "nobody had the VIP for {orphaned:?}");
     ensure!(doubled < BOTH, "both had the VIP for {doubled:?}");
     Ok(())
 }
 
 fn nothing_lost(seen: &Report) -> Result<()> {
-    println!(
+    say::line(&format!(
         "{} of {} lost, {:?} of silence",
         seen.missed, seen.sent, seen.silence
-    );
+    ));
     // A machine that stands still makes the probe itself late.
     ensure!(
         seen.missed <= 2 || seen.silence <= seen.stall * 2,
