@@ -62,10 +62,9 @@ fn answer(lan: &mut Lan, node: usize) -> Result<String, String> {
 }
 
 fn quiet_since(lan: &Lan, start: Instant) -> bool {
-    let speaks = |command: &Command| match command {
-        Command::Announce { .. } => true,
-        Command::SendAdvert { bytes, .. } => bytes[2] > 0,
-        _ => false,
+    let speaks = |command: &Command| {
+        let advert = matches!(command, Command::SendAdvert { bytes, .. } if bytes[2] > 0);
+        advert || matches!(command, Command::Announce { .. })
     };
     lan.count(0, start, speaks) == 0
 }
