@@ -70,7 +70,7 @@ fn routes_stay(node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// A master that is frozen loses the addresses to the kernel; when it wakes it claims nothing and steps down.
+/// N19: a master that is frozen loses the addresses to the kernel; when it wakes it claims nothing and steps down.
 pub(crate) fn a_frozen_master_loses_its_addresses_and_wakes_as_backup() -> Result<()> {
     let lan = Lan::new()?;
     let routers = routers();

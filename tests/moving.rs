@@ -19,7 +19,7 @@ use standfast_lab::world::{VIP, World};
 /// Both may answer for 100 ms, and the kernel and a busy machine take their time.
 const BOTH: Duration = Duration::from_millis(600);
 
-/// A stop at adverts every second, with standfast on the other node.
+/// N16: a stop at adverts every second, with standfast on the other node.
 pub(crate) fn a_stop_costs_no_echo() -> Result<()> {
     let pair = pair()?;
     unheard(&pair.world, &pair.world.lb02, || pair.one.stop().map(drop))

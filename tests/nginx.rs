@@ -12,7 +12,8 @@ use standfast_lab::wait::{holds_for, wait_for, wait_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Story line 3: master and workers killed; nginx is back in place before anyone thinks of moving the VIP.
+/// Story line 3: master and workers killed; nginx is back in place before anyone thinks of moving the VIP
+/// (M17).
 pub(crate) fn killed_nginx_is_restarted_in_place() -> Result<()> {
     let pair = Pair::of_examples("restart-failover")?;
     restarted_in_place(&pair, || nginx::kill_all(&pair.world.lb01))

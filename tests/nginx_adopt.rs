@@ -14,7 +14,7 @@ use standfast_lab::world::{BALANCERS, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// N4, N18: our daemon is killed and started again: the same nginx goes on, and nobody at nginx notices.
+/// N4, N18, M20: our daemon is killed and started again: the same nginx goes on, and nobody at nginx notices.
 pub(crate) fn nginx_outlives_our_daemon_and_is_adopted() -> Result<()> {
     let mut one = Supervised::start("")?;
     let load = one.load_here()?;

@@ -21,7 +21,7 @@ use crate::process::{Handle, Process, open_pidfd};
 /// Between two looks at what systemd does.
 const LOOK: Duration = Duration::from_millis(20);
 /// systemd has collected a process that ended within this, or nobody knows how it ended.
-const COLLECTED: Duration = Duration::from_millis(500);
+const COLLECTED: Duration = Duration::from_secs(2);
 
 /// The one that runs, or one that systemd starts.
 ///

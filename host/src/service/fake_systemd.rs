@@ -1,5 +1,6 @@
 //! For tests: a message bus of their own, and a systemd on it that really starts and ends programs.
 
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -37,7 +38,9 @@ impl FakeSystemd {
             .stderr(Stdio::null())
             .spawn()
             .expect("this test needs a message bus: apt-get install dbus-daemon");
-        until("the bus is there", || folder.path("bus").exists());
+        until("the bus listens", || {
+            UnixStream::connect(folder.path("bus")).is_ok()
+        });
         let unit = Arc::new(Mutex::new(Given {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             load_state: "loaded".into(),
@@ -187,14 +190,17 @@ impl Manager {
                 "Job type reload is not applicable".into(),
             ));
         };
-        let _ = kill(Pid::from_raw(unit.main().cast_signed()), signal);
+        if let Some(main) = unit.main {
+            let _ = kill(main, signal);
+        }
         Ok(path("/org/freedesktop/systemd1/job/3"))
     }
 
     fn kill_unit(&self, _name: &str, whom: &str, signal: i32) {
         let mut unit = seen(&self.unit);
         unit.asked.push(format!("kill {whom} {signal}"));
-        let main = Pid::from_raw(unit.main().cast_signed());
+        // It may have ended just now.
+        let Some(main) = unit.main else { return };
         let signal = Signal::try_from(signal).unwrap();
         let _ = if whom == "all" {
             killpg(unit.group(), signal)
