@@ -28,17 +28,16 @@ pub(crate) fn keep(folder: &Path, drained: bool) -> io::Result<()> {
     } else {
         fs::remove_file(path)
     };
+    // As it is to be already.
+    let done = if drained {
+        io::ErrorKind::AlreadyExists
+    } else {
+        io::ErrorKind::NotFound
+    };
     match result {
-        Err(error) if !is_done(&error) => Err(error),
+        Err(error) if error.kind() != done => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn is_done(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
-    )
 }
 
 const NAME: &str = "drained";

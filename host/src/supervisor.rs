@@ -51,7 +51,7 @@ pub(crate) struct Supervisor {
     /// What is asked of systemd is asked in order, for each service.
     turns: Rc<RefCell<BTreeMap<ServiceName, Rc<Mutex<()>>>>>,
     /// Services that are being looked at.
-    looked_at: Rc<RefCell<BTreeSet<ServiceName>>>,
+    looked_at: Rc<RefCell<BTreeSet<(ServiceName, u32)>>>,
 }
 
 impl Supervisor {
@@ -205,7 +205,8 @@ impl Supervisor {
         let (how, orphans) = (obtained.how, std::mem::take(&mut obtained.orphans));
         let pid_file = obtained.pid_file.take();
         let ready = async {
-            if how == How::Adopted {
+            // Known already, or asked for when it is ready: the program may take long to say it.
+            if how == How::Adopted && pid_file.is_some() {
                 self.find_pid_file(&config, main.pid, pid_file.clone()).await;
             }
             if config.ready_check.is_none() {
@@ -216,6 +217,9 @@ impl Supervisor {
                 looking::ready(&config, main, early).await;
                 let service = service.clone();
                 self.tell(Event::ServiceReady { service, pid });
+            }
+            if how == How::Adopted && pid_file.is_none() {
+                self.find_pid_file(&config, main.pid, None).await;
             }
             if how != How::Adopted && unit_of(&config).is_none() {
                 ending::dismiss(&orphans);
@@ -318,8 +322,10 @@ impl Supervisor {
         serving
     }
 
+    /// Whether one of it lives that is not about to end: a predecessor that drains is no successor.
     fn has_lives(&self, service: &ServiceName) -> bool {
-        self.lives.borrow().keys().any(|(of, _)| of == service)
+        let lives = self.lives.borrow();
+        lives.iter().any(|((of, _), life)| of == service && !life.ending)
     }
 
     /// Tells when a worker ends.

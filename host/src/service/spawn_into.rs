@@ -280,10 +280,11 @@ mod tests {
         assert!(text.contains(&format!("/{name}\n{pid} (cat) ")), "{text}");
         let process_group = text.split_once(") R ").unwrap().1.split(' ').nth(1).unwrap();
         assert_eq!(process_group, pid.to_string());
-        assert!(
-            text.contains("\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"),
-            "{text}"
-        );
+        assert!(text.contains("\nSigBlk:\t0000000000000000\n"), "{text}");
+        let ignored = text.split_once("\nSigIgn:\t").unwrap().1;
+        let ignored = u64::from_str_radix(ignored.lines().next().unwrap(), 16).unwrap();
+        // Two are the C library's own: what began this test may ignore them, and nobody can change that.
+        assert_eq!(ignored & !(0b11 << 31), 0, "{text}");
         let (_, text) = said("sh", &["-c", "env; ls -l /proc/self/fd"]);
         assert!(text.contains("ONE=1\n"), "{text}");
         let link = |socket: &TcpListener| {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use standfast_core::config::service::{ServiceConfig, ServiceKind};
 use tokio::task::spawn_blocking;
@@ -59,7 +60,8 @@ async fn in_a_group(
     let folder = group.folder().display();
     tracing::debug!(service = %config.name, "its control group is {folder}");
     let process = Process::watch(pid, output).map_err(|error| {
-        let _ = group.kill();
+        // Not collected yet: the number is its.
+        let _ = kill(pid, Signal::SIGKILL);
         failed(error)
     })?;
     Ok((process, group))

@@ -1,4 +1,4 @@
-//! Looks at services: one at a time for each, because one that hangs keeps a thread, and there are only so many.
+//! Looks at services: one at a time for each process, because one that hangs keeps a thread, and there are only so many.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,8 +17,8 @@ use crate::service::proc_table::Stat;
 
 /// A look under way, of which it takes itself off at its end.
 struct UnderWay {
-    all: Rc<RefCell<BTreeSet<ServiceName>>>,
-    service: ServiceName,
+    all: Rc<RefCell<BTreeSet<(ServiceName, u32)>>>,
+    of: (ServiceName, u32),
 }
 
 /// What is looked at.
@@ -35,7 +35,7 @@ impl Supervisor {
         let Some(at) = self.subject(&service, pid) else {
             return;
         };
-        let Some(under_way) = self.begin_look(&service) else {
+        let Some(under_way) = self.begin_look(&service, pid) else {
             tracing::debug!(%service, "the last look at it has not come back");
             return;
         };
@@ -79,18 +79,20 @@ impl Supervisor {
     }
 
     /// `None`: one is under way.
-    fn begin_look(&self, service: &ServiceName) -> Option<UnderWay> {
-        let new = self.looked_at.borrow_mut().insert(service.clone());
+    fn begin_look(&self, service: &ServiceName, pid: u32) -> Option<UnderWay> {
+        // One that hangs at a process that cannot end must not keep its successor from being looked at.
+        let of = (service.clone(), pid);
+        let new = self.looked_at.borrow_mut().insert(of.clone());
         new.then(|| UnderWay {
             all: self.looked_at.clone(),
-            service: service.clone(),
+            of,
         })
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.all.borrow_mut().remove(&self.service);
+        self.all.borrow_mut().remove(&self.of);
     }
 }
 

@@ -92,10 +92,9 @@ impl Supervisor {
         };
         let (me, key) = (self.clone(), key.clone());
         spawn_local(async move {
-            let killed = spawn_blocking(move || group.kill()).await;
-            if !matches!(killed, Ok(Ok(()))) {
-                me.send_to_each(&key, signal);
-            }
+            let _ = spawn_blocking(move || group.kill()).await;
+            // Somebody may have moved it elsewhere, or the kernel may not know how.
+            me.send_to_each(&key, signal);
         });
     }
 

@@ -67,7 +67,9 @@ fn what_runs_is_adopted_and_its_signals_are_jobs() {
         let (pid, how) = bench.start().await.unwrap();
         assert_eq!(how, How::Spawned);
         bench.signal(pid, Signal::Kill);
-        assert_eq!(bench.exit().await.signal, Some(9));
+        let exit = bench.exit().await;
+        // The stop that goes before may have been heard first.
+        assert!(exit.signal == Some(9) || exit.code == Some(7), "{exit:?}");
         assert_eq!(systemd.asked()[4..], ["start", "stop", "kill all 9"]);
     });
 }
