@@ -274,3 +274,17 @@ fn a_router_taken_out_of_the_configuration_lets_go_at_once() {
     assert!(lan.owners().is_empty());
     lan.wait(secs(2), "the peer has it", |lan| lan.owners() == [1]);
 }
+
+/// It would have been master again after four seconds; one that leaves does not wait for that.
+#[test]
+fn a_stop_hurries_a_hand_over_that_is_under_way() {
+    let mut lan = alone(node(100));
+    ask(&mut lan, 0, Moving::HandOver(ROUTER.into()));
+    lan.run_for(ms(100));
+    let stopped = lan.now;
+    lan.shutdown(0);
+    let took = lan.wait(secs(2), "the end", |lan| {
+        lan.count(0, stopped, |command| *command == Command::Exit) == 1
+    });
+    assert!(took < ms(1300), "{took:?}");
+}

@@ -4,7 +4,9 @@ mod lan;
 
 use lan::Lan;
 use lan::config::{With, ms, node, secs};
+use lan::pair::{both, loose};
 use standfast_core::command::Command;
+use standfast_core::config::router::RouterConfig;
 use standfast_core::ids::VrrpState;
 use standfast_core::time::Instant;
 
@@ -145,4 +147,19 @@ fn a_pause_that_a_lease_outlasts_is_no_event() {
         "at once, and once"
     );
     assert!(!lan.story().contains("ran out"), "{}", lan.story());
+}
+
+/// Renewals are common, terms are not.
+#[test]
+fn a_short_lease_that_begins_beside_a_long_one_has_not_run_out() {
+    let long = |router: &mut RouterConfig| router.lease = Some(secs(90));
+    let mut lan = Lan::new([node(150).with_router(long)]);
+    lan.wait_master(0, secs(5));
+    lan.run_for(secs(15));
+    let begun = lan.now;
+    lan.reload(0, loose(150, 150).with_router(long));
+    lan.wait(secs(5), "both", |lan| both(lan, 0, VrrpState::Master));
+    lan.run_for(secs(60));
+    assert_eq!(adds(&lan, begun), 1);
+    assert!(!lan.story().contains("stood still"), "{}", lan.story());
 }

@@ -156,3 +156,13 @@ fn master_down_counts_from_the_arrival_of_the_last_advert() {
     let down = master_down(Version::V3, priority(100), AdvertInterval::DEFAULT, 3);
     assert_eq!(lan.wait_state(0, VrrpState::Master, secs(5)), down - ms(400));
 }
+
+/// Another one has its place: it does not answer on until that one is heard.
+#[test]
+fn a_master_that_slept_and_is_stopped_lets_go_at_once() {
+    let mut lan = pair();
+    machine_pauses(&mut lan, 1, secs(10));
+    lan.shutdown(1);
+    lan.run_for(ms(5));
+    assert_eq!(lan.owners(), [0]);
+}

@@ -33,7 +33,7 @@ impl Engine {
         router.clock = self.clock;
         act(router, &mut deeds);
         let priority = router.machine.priority().get();
-        if let Some(lease) = router.lease() {
+        if let Some(lease) = router.begins_to_lease(now) {
             self.due.renewal.hold(lease, now);
         }
         if !leaves {

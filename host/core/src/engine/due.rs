@@ -76,9 +76,10 @@ impl Renewal {
         self.at
     }
 
-    /// How long there was no renewal, if such a lease has run out meanwhile: everything stood still.
-    pub(super) fn lapsed(&self, lease: Duration, now: Instant) -> Option<Duration> {
-        let pause = now.since(self.last);
+    /// How long there was no renewal of a lease that is held since then, if it has run out meanwhile: everything stood
+    /// still.
+    pub(super) fn lapsed(&self, (lease, since): (Duration, Instant), now: Instant) -> Option<Duration> {
+        let pause = now.since(self.last.max(since));
         (self.at.is_some() && pause + FUZZ >= lease).then_some(pause)
     }
 }

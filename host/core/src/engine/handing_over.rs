@@ -84,6 +84,14 @@ impl Router {
         });
     }
 
+    /// It leaves for good: one that it has begun before ends as soon as one that begins now.
+    pub(super) fn hurry_handing_over(&mut self, now: Instant) {
+        let limit = now + farewell(&self.config);
+        if let Some(over) = &mut self.handing_over {
+            over.end_by(limit);
+        }
+    }
+
     /// Takes the addresses off, at once.
     pub(super) fn let_go(&mut self, now: Instant, deeds: &mut Deeds) {
         self.end_handing_over(false, now, deeds);

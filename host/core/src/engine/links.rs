@@ -51,10 +51,10 @@ impl Engine {
 
     /// Somebody took an address off: if standfast stood still, the kernel.
     fn why_removed(&self, name: &RouterName, now: Instant) -> String {
-        let lease = self.routers.get(name).and_then(Router::lease);
-        let lapsed = lease.and_then(|lease| Some((lease, self.due.renewal.lapsed(lease, now)?)));
+        let leased = self.routers.get(name).and_then(|router| router.leased);
+        let lapsed = leased.and_then(|leased| Some((leased, self.due.renewal.lapsed(leased, now)?)));
         match lapsed {
-            Some((lease, pause)) => ran_out(lease, pause),
+            Some(((lease, _), pause)) => ran_out(lease, pause),
             None => "a virtual address was removed by someone else; it is put back".to_owned(),
         }
     }

@@ -20,14 +20,17 @@ impl Engine {
         let holding = self
             .routers
             .iter()
-            .filter_map(|(name, router)| Some((name.clone(), router.lease()?)));
+            .filter_map(|(name, router)| Some((name.clone(), router.leased?)));
         let holding: Vec<_> = holding.collect();
-        let run_out = |lease| self.due.renewal.lapsed(lease, now);
+        let run_out = |leased| self.due.renewal.lapsed(leased, now);
         let lapsed: Vec<_> = holding
             .iter()
-            .filter_map(|(name, lease)| Some((name.clone(), *lease, run_out(*lease)?)))
+            .filter_map(|(name, leased)| Some((name.clone(), leased.0, run_out(*leased)?)))
             .collect();
-        let next = holding.iter().map(|(_, lease)| now + *lease / RENEWALS).min();
+        let next = holding
+            .iter()
+            .map(|(_, (lease, _))| now + *lease / RENEWALS)
+            .min();
         self.due.renewal = Renewal::next(next, now);
         for (name, lease, pause) in lapsed {
             self.hold_anew(&name, lease, pause, now);
@@ -54,9 +57,15 @@ impl Engine {
 }
 
 impl Router {
-    /// The lease of the addresses that it holds; `None`: it holds none, or for ever.
-    pub(super) fn lease(&self) -> Option<Duration> {
-        self.config.lease.filter(|_| self.addresses.wanted())
+    /// The lease of the addresses that it holds, if it has begun to hold them, or on other terms.
+    pub(super) fn begins_to_lease(&mut self, now: Instant) -> Option<Duration> {
+        // It holds none, or for ever.
+        let lease = self.config.lease.filter(|_| self.addresses.wanted());
+        let begins = lease != self.leased.map(|(lease, _)| lease);
+        if begins {
+            self.leased = lease.map(|lease| (lease, now));
+        }
+        lease.filter(|_| begins)
     }
 
     fn hold_anew(&mut self, now: Instant, deeds: &mut Deeds) {

@@ -74,6 +74,8 @@ pub(crate) struct Router {
     pub(crate) voice: Voice,
     pub(crate) counters: Counters,
     pub(crate) lateness: Lateness,
+    /// The lease that it holds its addresses on, and since when.
+    pub(super) leased: Option<(Duration, Instant)>,
     /// What changes its priority or fitness just now.
     pub(crate) reasons: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl Router {
             voice: Voice::default(),
             counters: Counters::default(),
             lateness: Lateness::default(),
+            leased: None,
             reasons: Vec::new(),
         }
     }
@@ -238,6 +241,7 @@ impl Router {
         let mut actions = Vec::new();
         self.machine.stop(why, now, &mut actions);
         self.perform(actions, now, deeds);
+        self.hurry_handing_over(now);
     }
 
     /// When to call `tick`, and why.

@@ -72,6 +72,11 @@ impl HandingOver {
         self.until = self.until.min(now + SETTLE.min(self.both));
     }
 
+    /// It may last no longer.
+    pub fn end_by(&mut self, limit: Instant) {
+        self.until = self.until.min(limit);
+    }
+
     /// Whether it is over.
     pub fn is_over(&self, now: Instant) -> bool {
         self.until <= now

@@ -104,9 +104,7 @@ impl Machine {
             // addresses again (L3; keepalived: `vrrp_higher_prio_send_advert`). It carries the winner's interval, so
             // that no other Backup learns one that nobody keeps to.
             out.push(Action::LastWord(advert.interval));
-            // Who slept has lost its place long ago: nobody waits for it to answer on.
-            let slept = self.listening || self.overslept(now);
-            out.push(if slept { Action::Release } else { Action::HandOver });
+            out.push(self.way_out(now));
             let cause = format!(
                 "{source} is better: priority {} against {}{}",
                 advert.priority,

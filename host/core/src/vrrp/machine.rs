@@ -232,7 +232,7 @@ impl Machine {
     /// When its master gave up, if it did and nobody was heard since; it may have been an offer to those that are better.
     pub fn goodbye(&self) -> Option<Instant> {
         let (at, goodbye) = self.base;
-        (self.state == VrrpState::Backup && goodbye && !self.poor).then_some(at)
+        (self.state == VrrpState::Backup && goodbye && !self.poor && !self.listening).then_some(at)
     }
 
     /// From when on a Backup that is not asked to wait longer by a living master may be taken along by its group:
@@ -274,7 +274,7 @@ impl Machine {
     /// Its group, or an operator, has decided: Master gives up and becomes Backup.
     pub fn demote(&mut self, cause: String, now: Instant, out: &mut Vec<Action>) {
         if self.state == VrrpState::Master {
-            self.hand_over(out);
+            self.hand_over(now, out);
             self.enter(VrrpState::Backup, cause, now, out);
             self.restart_down_timer(now);
         }
@@ -284,7 +284,7 @@ impl Machine {
     pub fn stop(&mut self, why: &str, now: Instant, out: &mut Vec<Action>) {
         match self.state {
             VrrpState::Stopped => return,
-            VrrpState::Master => self.hand_over(out),
+            VrrpState::Master => self.hand_over(now, out),
             VrrpState::Init | VrrpState::Backup | VrrpState::Fault => {}
         }
         self.enter(VrrpState::Stopped, why.into(), now, out);
@@ -329,9 +329,18 @@ impl Machine {
     }
 
     /// A goodbye, and the addresses stay until another one answers for them.
-    fn hand_over(&mut self, out: &mut Vec<Action>) {
+    fn hand_over(&self, now: Instant, out: &mut Vec<Action>) {
         out.push(Action::Send(0));
-        out.push(Action::HandOver);
+        out.push(self.way_out(now));
+    }
+
+    /// Who slept may have lost its place long ago: nobody waits for it to answer on.
+    pub(super) fn way_out(&self, now: Instant) -> Action {
+        if self.listening || self.overslept(now) {
+            Action::Release
+        } else {
+            Action::HandOver
+        }
     }
 
     pub(super) fn enter(&mut self, state: VrrpState, cause: String, now: Instant, out: &mut Vec<Action>) {
