@@ -223,12 +223,14 @@ fn the_answer_to_a_partial_removal_is_not_the_answer_to_the_whole() {
     let start = lan.now + ms(1);
     let partial = |command: &Command| matches!(command, Command::RemoveAddresses { partial: true, .. });
     lan.wait(secs(3), "it asks again", |lan| lan.count(0, start, partial) > 0);
+    let whole = |command: &Command| matches!(command, Command::RemoveAddresses { partial: false, .. });
+    let better = lan.now;
     lan.inject(0, [10, 0, 0, 9].into(), &lan::config::advert(200));
     assert_eq!(lan.state(0), VrrpState::Backup);
+    lan.wait(secs(1), "it lets go", |lan| lan.count(0, better, whole) > 0);
     done(&mut lan, Step::RemoveStrays, true);
     done(&mut lan, Step::Remove, false);
     let refused = lan.now + ms(1);
-    let whole = |command: &Command| matches!(command, Command::RemoveAddresses { partial: false, .. });
     lan.wait(secs(3), "it asks for all again", |lan| {
         lan.count(0, refused, whole) > 0
     });
