@@ -6,7 +6,6 @@ use super::crowd::cpu;
 use super::keepers::{Keeper, Kept};
 use super::table::{millis, print};
 use crate::error::Result;
-use crate::node::Node;
 use crate::wait::wait_for;
 use crate::{nginx, say};
 
@@ -16,7 +15,8 @@ const WINDOW: Duration = Duration::from_secs(20);
 const UNKNOWN: &str = "no-such-host.invalid";
 
 struct Cost {
-    tries: u64,
+    /// Starts; only standfast counts them.
+    tries: Option<u64>,
     /// Of the daemon; `None`: it is no process of ours.
     cpu: Option<f64>,
     /// Until the VIP was at the other node.
@@ -35,7 +35,8 @@ pub(super) fn run() -> Result<()> {
         let cost = measure(keeper)?;
         rows.push(vec![
             keeper.name().to_owned(),
-            cost.tries.to_string(),
+            cost.tries
+                .map_or_else(|| "–".to_owned(), |tries| tries.to_string()),
             cost.cpu
                 .map_or_else(|| "–".to_owned(), |cpu| format!("{:.2} %", cpu * 100.0)),
             cost.moved.map_or_else(|| "never".to_owned(), millis),
@@ -52,7 +53,7 @@ fn measure(keeper: Keeper) -> Result<Cost> {
     let used = || pid.map(|pid| cpu(node, pid)).transpose();
     let line = format!("listen 80; location /x {{ proxy_pass http://{UNKNOWN}; }}");
     nginx::plain(node, "", &line)?;
-    let (before, tried) = (used()?, tries(&kept, node)?);
+    let (before, tried) = (used()?, tries(&kept)?);
     let start = Instant::now();
     nginx::kill_all(node)?;
     let moved = wait_for("the VIP at lb02", WINDOW, || {
@@ -63,17 +64,18 @@ fn measure(keeper: Keeper) -> Result<Cost> {
         .zip(before)
         .map(|(after, before)| after.saturating_sub(before));
     Ok(Cost {
-        tries: tries(&kept, node)?.saturating_sub(tried),
+        tries: tries(&kept)?
+            .zip(tried)
+            .map(|(after, before)| after.saturating_sub(before)),
         cpu: spent.map(|spent| spent.as_secs_f64() / start.elapsed().as_secs_f64()),
         moved: moved.ok(),
     })
 }
 
-/// Starts so far: told by standfast, or by the lines of those that failed.
-fn tries(kept: &Kept, node: &Node) -> Result<u64> {
-    if let Some(daemon) = &kept.daemon {
-        return Ok(daemon.status()?.service("nginx")["starts"].as_u64().unwrap_or(0));
-    }
-    let script = format!("cat /var/log/nginx/error.log 2>/dev/null | grep -c {UNKNOWN}");
-    Ok(node.run(&["sh", "-c", &script])?.out.trim().parse().unwrap_or(0))
+/// Starts so far.
+fn tries(kept: &Kept) -> Result<Option<u64>> {
+    let Some(daemon) = &kept.daemon else {
+        return Ok(None);
+    };
+    Ok(daemon.status()?.service("nginx")["starts"].as_u64())
 }
