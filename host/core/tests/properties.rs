@@ -263,10 +263,16 @@ impl World {
 fn invariants(engine: &Engine, world: &World, now: Instant) {
     let status = engine.status(now);
     for router in &status.routers {
-        let master = router.state == VrrpState::Master;
+        let answering = router.answering_ms.is_some();
         assert_eq!(
-            world.wanted, master,
-            "S4: addresses are wanted exactly while master, in {}",
+            world.wanted,
+            router.state == VrrpState::Master || answering,
+            "S4: addresses are wanted exactly while master or handing over, in {}",
+            router.state
+        );
+        assert!(
+            !answering || matches!(router.state, VrrpState::Backup | VrrpState::Stopped),
+            "S4: answers in {}",
             router.state
         );
         let armed = router.timer_ms.is_some();
