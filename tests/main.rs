@@ -112,6 +112,8 @@ const TESTS: &[Test] = tests![
     own_group::a_group_that_cannot_be_made_is_said_and_done_without,
     real_systemd::the_unit_starts_outlives_a_kill_and_stops,
     real_systemd::nginx_of_systemd_is_started_and_restarted_by_asking,
+    real_systemd::with_fewer_rights_it_does_the_same,
+    real_systemd::the_unit_is_exposed_no_more_than_is_said,
     process::a_program_with_a_page_is_kept_alive,
     process::it_is_stopped_and_reloaded_by_its_signals,
     process::it_is_reloaded_by_its_command,

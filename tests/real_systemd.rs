@@ -1,10 +1,12 @@
 //! The shipped unit under the real systemd: ready, killed and carried on, stopped; and nginx that systemd starts.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use standfast_lab::ensure;
 use standfast_lab::error::{Doing, Error, Result};
+use standfast_lab::place;
 use standfast_lab::runner::skip;
 use standfast_lab::say;
 use standfast_lab::systemd_box::{SystemdBox, lacks};
@@ -108,6 +110,90 @@ pub(crate) fn nginx_of_systemd_is_started_and_restarted_by_asking() -> Result<()
     one.must(&["systemctl", "stop", "standfast"])?;
     let state = one.property("nginx", "ActiveState")?;
     ensure!(state == "active", "{state}: it does not outlive standfast");
+    Ok(())
+}
+
+/// with the drop-in it has two capabilities and an account of its own, and does all the same.
+pub(crate) fn with_fewer_rights_it_does_the_same() -> Result<()> {
+    let Some((world, one)) = boot("mode \"systemd\"")? else {
+        return Ok(());
+    };
+    let needs = ["cat", "nginx.service", "dbus.socket", "polkit.service"];
+    if one.run(&[&["systemctl"], &needs[..]].concat())?.code() != Some(0) {
+        skip("this machine has no nginx.service, no message bus or no polkit");
+        return Ok(());
+    }
+    one.restrict()?;
+    one.must(&["systemctl", "start", "standfast"])?;
+    let first = wait_up(&one)?;
+    let has_vip = || world.lb01.holds(&VIP.to_string());
+    wait_until("the VIP", LIMIT, has_vip)?;
+    wait_until("a check", LIMIT, || {
+        Ok(status(&one)?["checks"][0]["state"] == "up")
+    })?;
+    let daemon = one.property("standfast", "MainPID")?;
+    let rights = one.shell(&format!(
+        "grep -E '^(Uid|CapBnd|CapEff|NoNewPrivs)' /proc/{daemon}/status"
+    ))?;
+    let words: Vec<_> = rights.split_whitespace().collect();
+    let capabilities = "0000000000003000";
+    ensure!(
+        words.iter().filter(|word| **word == capabilities).count() == 2,
+        "{rights}"
+    );
+    ensure!(
+        words.get(1) != Some(&"0") && words.last() == Some(&"1"),
+        "{rights}"
+    );
+    one.must(&["kill", "-KILL", &first.to_string()])?;
+    wait_until("another nginx", LIMIT, || {
+        Ok(service(&one)?["pid"].as_u64().is_some_and(|pid| pid != first))
+    })?;
+    wait_up(&one)?;
+    one.must(&["systemctl", "reload", "standfast"])?;
+    one.must(&["systemctl", "stop", "standfast"])?;
+    let result = one.property("standfast", "Result")?;
+    ensure!(result == "success", "{result}: {}", one.journal("standfast")?);
+    ensure!(!has_vip()?, "the VIP stays");
+    Ok(())
+}
+
+/// `systemd-analyze security` of the shipped unit, in tenths: as it is, and with the drop-in.
+pub(crate) fn the_unit_is_exposed_no_more_than_is_said() -> Result<()> {
+    const ANALYZE: &str = "/usr/bin/systemd-analyze";
+    if !Path::new(ANALYZE).is_file() {
+        skip("this machine has no systemd-analyze");
+        return Ok(());
+    }
+    let world = World::new()?;
+    let units = "units/etc/systemd/system";
+    let unit = std::fs::read(place::repository().join("host/standfast.service"))
+        .doing(|| "cannot read the unit".to_owned())?;
+    let strict = std::fs::read(place::repository().join("host/standfast-strict.conf"))
+        .doing(|| "cannot read the drop-in".to_owned())?;
+    let folder = world.lb01.path(&format!("{units}/standfast.service.d"));
+    std::fs::create_dir_all(&folder).doing(|| format!("cannot make {}", folder.display()))?;
+    world.lb01.write(&format!("{units}/standfast.service"), unit)?;
+    let root = format!("--root={}", world.lb01.path("units").display());
+    let judge = |most: &str| {
+        let most = format!("--threshold={most}");
+        world.lb01.run(&[
+            ANALYZE,
+            "security",
+            &root,
+            "--offline=true",
+            &most,
+            "standfast.service",
+        ])
+    };
+    let said = judge("60")?;
+    ensure!(said.code() == Some(0), "{said:?}");
+    ensure!(judge("25")?.code() != Some(0), "the drop-in is not needed");
+    world
+        .lb01
+        .write(&format!("{units}/standfast.service.d/strict.conf"), strict)?;
+    let said = judge("25")?;
+    ensure!(said.code() == Some(0), "{said:?}");
     Ok(())
 }
 

@@ -107,6 +107,27 @@ impl SystemdBox {
         Ok(())
     }
 
+    /// Puts the shipped drop-in with fewer rights and its rule for polkit in place, and makes its account.
+    ///
+    /// # Errors
+    /// A command fails.
+    pub fn restrict(&self) -> Result<()> {
+        let read = |path: &str| {
+            let path = place::repository().join(path);
+            std::fs::read_to_string(&path).doing(|| format!("cannot read {}", path.display()))
+        };
+        self.shell("mkdir -p /etc/systemd/system/standfast.service.d /etc/polkit-1/rules.d")?;
+        let folder = "/etc/systemd/system/standfast.service.d/strict.conf";
+        self.write(folder, &read("host/standfast-strict.conf")?)?;
+        self.write(
+            "/etc/polkit-1/rules.d/50-standfast.rules",
+            &read("host/standfast.rules")?,
+        )?;
+        self.shell("id standfast || useradd --system --no-create-home --shell /usr/sbin/nologin standfast")?;
+        self.shell("chmod 755 /etc/polkit-1 /etc/polkit-1/rules.d; chmod 644 /etc/polkit-1/rules.d/*; systemctl daemon-reload")?;
+        Ok(())
+    }
+
     /// One property of a unit.
     pub fn property(&self, unit: &str, name: &str) -> Result<String> {
         let said = self.must(&["systemctl", "show", "--value", "-p", name, unit])?;
