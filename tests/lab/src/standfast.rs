@@ -14,6 +14,8 @@ use crate::wait::wait_until;
 
 /// Where the daemon keeps its socket; every node has its own /run.
 pub const RUNTIME: &str = "/run/standfast";
+/// What the process is called that the guardian guards.
+pub const BRAIN: &str = "standfast-brain";
 /// A daemon that does not answer by then has not started.
 const START: Duration = Duration::from_secs(10);
 /// A daemon that does not end by then hangs: nginx gets its `stop-timeout` before.
@@ -225,9 +227,39 @@ impl Daemon {
         self.program.stop(STOP)
     }
 
-    /// SIGKILL to its first process.
+    /// SIGKILL to its first process, the guardian; the brain ends with it.
     pub fn kill(&self) -> Result<()> {
-        self.program.kill()
+        let brain = self.brain().ok();
+        self.program.kill()?;
+        wait_until("the end of the brain", STOP, || {
+            let all = self.node.processes()?;
+            Ok(all.iter().all(|one| Some(one.pid) != brain))
+        })
+        .map(drop)
+    }
+
+    /// The process that speaks: the guardian's only child.
+    pub fn brain(&self) -> Result<i32> {
+        let all = self.node.processes()?;
+        let brain = all
+            .iter()
+            .find(|one| one.ppid == self.program.pid && one.comm == BRAIN && one.state != 'Z');
+        Ok(brain
+            .doing(|| format!("process {} has no brain", self.program.pid))?
+            .pid)
+    }
+
+    /// Freezes all of it: who watches first, so that it sees no stuck brain.
+    pub fn freeze(&self) -> Result<()> {
+        let brain = self.brain()?;
+        self.program.signal("STOP")?;
+        self.node.signal(brain, "STOP")
+    }
+
+    /// All of it goes on.
+    pub fn thaw(&self) -> Result<()> {
+        self.node.signal(self.brain()?, "CONT")?;
+        self.program.signal("CONT")
     }
 }
 
