@@ -222,9 +222,19 @@ impl Daemon {
         std::fs::write(&self.config, config).doing(|| "cannot write the configuration".to_owned())
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGTERM, and waits for the end. What nobody wanted to die must not have died on the way.
     pub fn stop(&self) -> Result<End> {
-        self.program.stop(STOP)
+        let end = self.program.stop(STOP)?;
+        self.no_brain_died().map(|()| end)
+    }
+
+    /// The guardian hides a crash from who only asks whether the daemon answers: its log does not.
+    pub fn no_brain_died(&self) -> Result<()> {
+        let log = self.program.log_text();
+        match log.lines().find(|line| line.contains("the brain was ")) {
+            Some(line) => Err(Error::new(format!("on {}: {line}\n{log}", self.node.name()))),
+            None => Ok(()),
+        }
     }
 
     /// SIGKILL to its first process, the guardian; the brain ends with it.
