@@ -10,7 +10,7 @@ use standfast_lab::router::Router;
 use standfast_lab::rows::{Rows, first_better, second_better, unicast};
 use standfast_lab::speaker::Software::{Keepalived, Standfast};
 use standfast_lab::speaker::Speaker;
-use standfast_lab::standfast;
+use standfast_lab::standfast::{self, BRAIN};
 use standfast_lab::wait::wait_until;
 
 const FREEZE: Duration = Duration::from_secs(5);
@@ -73,7 +73,9 @@ fn freezable(rows: &Rows, node: usize) -> Result<Vec<i32>> {
     let all = rows.node(node).processes()?;
     Ok(all
         .iter()
-        .filter(|process| process.comm == "standfast" || process.comm.starts_with("keepalived"))
+        .filter(|process| {
+            ["standfast", BRAIN].contains(&process.comm.as_str()) || process.comm.starts_with("keepalived")
+        })
         .map(|process| process.pid)
         .collect())
 }

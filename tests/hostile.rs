@@ -91,6 +91,7 @@ pub(crate) fn malformed_control_requests_get_an_error() -> Result<()> {
         .lb01
         .run_with(&[SELF, "__talk", &socket], "{\"request\":", &[])?;
     ensure!(daemon.program.runs()?, "the daemon ended");
+    daemon.no_brain_died()?;
     daemon.stop().map(drop)
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn a_frozen_master_loses_its_addresses_and_wakes_as_backup() -> Resul
     })?;
     routes_stay(&lan.lb01)?;
 
-    one.program.signal("STOP")?;
+    one.freeze()?;
     let frozen = Instant::now();
     for vip in routers.iter().flat_map(Router::list) {
         lan.wait_holder(&lan.lb02, vip, GONE)?;
@@ -107,7 +107,7 @@ pub(crate) fn a_frozen_master_loses_its_addresses_and_wakes_as_backup() -> Resul
     ensure!(lan.pings(address("192.168.31.51"))?, "the peer does not serve");
 
     let woken = Instant::now();
-    one.program.signal("CONT")?;
+    one.thaw()?;
     for router in &routers {
         one.wait_status(&format!("{} BACKUP", router.name), ELECTION, |status| {
             status.router(&router.name)["state"] == "BACKUP"
@@ -135,12 +135,12 @@ pub(crate) fn a_lone_master_takes_its_addresses_again_when_it_wakes() -> Result<
     let routers = routers();
     let one = start(&lan.lb01, &routers, 100)?;
     all_at(&lan, &lan.lb01, &routers)?;
-    one.program.signal("STOP")?;
+    one.freeze()?;
     for vip in routers.iter().flat_map(Router::list) {
         wait_until(&format!("{vip} gone"), GONE, || Ok(!lan.owners.has("lb01", vip)))?;
     }
     let woken = Instant::now();
-    one.program.signal("CONT")?;
+    one.thaw()?;
     all_at(&lan, &lan.lb01, &routers)?;
     for vip in routers.iter().flat_map(Router::list) {
         wait_until(&format!("{vip} announced"), ELECTION, || {
@@ -178,9 +178,9 @@ pub(crate) fn without_a_lease_addresses_stay_and_a_reload_gives_them_one() -> Re
         ensure!((valid, preferred) == (all_ones, all_ones), "{vip}: {valid} s");
     }
     let start = Instant::now();
-    one.program.signal("STOP")?;
+    one.freeze()?;
     holds_for("kept", GONE, || Ok(lan.owners.has("lb01", address(vips[0]))))?;
-    one.program.signal("CONT")?;
+    one.thaw()?;
 
     one.rewrite(&file_of(&lan.lb01, &routers, ""))?;
     let ran = one.ask(&["reload"])?;

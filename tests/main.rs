@@ -12,6 +12,7 @@ mod events;
 mod failover;
 mod family;
 mod faults;
+mod guardian;
 mod hmac;
 mod hostile;
 mod hotload;
@@ -30,6 +31,7 @@ mod own_group;
 mod peers;
 mod process;
 mod real_systemd;
+mod reloads;
 mod servers;
 mod vmac;
 
@@ -132,6 +134,13 @@ const TESTS: &[Test] = tests![
     moving::a_router_handed_over_stays_away_until_it_is_told,
     moving::a_drained_node_stays_drained_over_a_restart,
     moving::what_nobody_takes_over_is_served_on,
+    guardian::a_killed_brain_carries_on_unnoticed,
+    guardian::a_stopped_brain_is_replaced,
+    guardian::a_daemon_frozen_as_a_whole_is_not_stuck,
+    guardian::a_brain_that_dies_always_is_said_goodbye_for within 120,
+    guardian::a_killed_guardian_takes_the_brain_along,
+    guardian::signals_and_codes_pass_through,
+    reloads::a_hundred_reloads_touch_nothing within 120,
     carry::killed_master_carries_on_unnoticed,
     carry::spoilt_record_is_ignored,
     leases::a_frozen_master_loses_its_addresses_and_wakes_as_backup,

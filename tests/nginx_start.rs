@@ -234,7 +234,7 @@ pub(crate) fn daemon_on_in_the_file_does_no_harm() -> Result<()> {
     one.wait_up()?;
     let master = nginx::master(one.node())?.map(|master| master.ppid);
     ensure!(
-        master == Some(one.daemon.program.pid),
+        master == Some(one.daemon.brain()?),
         "a child of {master:?}, not of ours"
     );
     let load = one.load()?;

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -55,7 +57,7 @@ fn lock_directory(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
     };
     fs::create_dir_all(runtime_dir).map_err(cannot)?;
     let file = fs::File::create(runtime_dir.join("standfast.lock")).map_err(cannot)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+    lock(file).map_err(|(_, errno)| {
         if errno != Errno::EWOULDBLOCK {
             return cannot(errno.into());
         }
@@ -70,6 +72,18 @@ fn lock_directory(runtime_dir: &Path) -> Result<Flock<fs::File>, Failure> {
     })
 }
 
+/// Waits for a while: of one that was killed, something may be about to end.
+fn lock(mut file: fs::File) -> Result<Flock<fs::File>, (fs::File, Errno)> {
+    let begun = Instant::now();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((again, Errno::EWOULDBLOCK)) if begun.elapsed() < ENDING => file = again,
+            locked => return locked,
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
 /// Takes the lock of our network namespace: the kernel has one file for each, and lets go of the lock when we end.
 /// Everybody may lock it. Who cannot change addresses is none of us and must not keep us from starting: a dead
 /// standfast's addresses would stay.
@@ -82,7 +96,7 @@ fn lock_network() -> Result<Option<Flock<fs::File>>, Failure> {
     };
     let file = fs::File::open(NAMESPACE).map_err(cannot)?;
     let file_id = id(&file.metadata().map_err(cannot)?);
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+    match lock(file) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, errno)) if errno != Errno::EWOULDBLOCK => {
             tracing::warn!("{NAMESPACE} cannot be locked: {errno}; a second standfast would not be noticed");
@@ -130,6 +144,8 @@ fn holder(locks: &str, file: &str) -> Option<i32> {
     })
 }
 
+/// So long a process that was killed may take to be gone.
+const ENDING: Duration = Duration::from_millis(500);
 const NAMESPACE: &str = "/proc/self/ns/net";
 
 #[cfg(test)]

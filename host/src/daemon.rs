@@ -1,9 +1,11 @@
 //! The loop: wait, feed the engine, carry out its commands, set the alarm. Nothing here waits for anything else.
 
+mod guarded;
 pub(crate) mod network;
 mod plugins;
 mod reload;
 mod requests;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,19 +15,24 @@ use std::time::Duration;
 use standfast_core::config::file::Config;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
+use standfast_core::guarding::bond::{Birth, ToGuardian};
 use standfast_core::ids::IfName;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use standfast_core::status::GuardianStatus;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Interval, interval};
+use tokio::time::interval;
 
 use crate::actions::Actions;
 use crate::adopted;
 use crate::alarm::{Alarm, now};
 use crate::alone::alone;
+use crate::bond::Bond;
 use crate::control::server::{Asked, Told, listen};
+use crate::daemon::guarded::Pulse;
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
+use crate::daemon::waiting::{Signals, tick, until};
 use crate::effects::{Hands, tell_answers, tell_successors};
+use crate::goodbyes::Goodbyes;
 use crate::journal::Journal;
 use crate::masters::{Left, Masters};
 use crate::net::jobs::Job;
@@ -67,6 +74,9 @@ pub(crate) struct Options {
     pub(crate) runtime_dir: PathBuf,
     pub(crate) cache_dir: PathBuf,
     pub(crate) worker: Option<PathBuf>,
+    pub(crate) bond: Bond,
+    /// What the guardian has said of the lives before.
+    pub(crate) birth: Option<Birth>,
 }
 
 struct Daemon {
@@ -94,6 +104,8 @@ struct Daemon {
     /// Index of each interface when it was last heard of.
     indices: BTreeMap<IfName, u32>,
     told_time: ToldTime,
+    /// What is known of the guardian; `None` without one.
+    guardian: Option<GuardianStatus>,
     /// A flood is going on: the sockets are not looked at until then, unless a deadline is due.
     pause: Option<tokio::time::Instant>,
 }
@@ -110,6 +122,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         Keep::of(&config, left.spoke.keys(), left.all)
     })?;
     let unspoken = Unspoken::default();
+    let goodbyes = Goodbyes::begin(options.bond.clone(), config.routers.keys(), &left.spoke);
     process::seal_descriptors().map_err(|e| start::open_failure("descriptors", &e))?;
     keys::require(&mut config)?;
     start::check_plugins(&config)?;
@@ -142,7 +155,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let (service_sender, service_events) = mpsc::channel(EVENTS);
     let (appeared_sender, appeared) = mpsc::channel(EVENTS);
     let looks = plugin_files::start(event_sender.clone(), appeared_sender).map_err(runtime)?;
-    let systemd = Systemd::start().map_err(runtime)?;
+    let systemd = Systemd::start(options.bond.clone()).map_err(runtime)?;
     let worker = Worker::start(
         program,
         options.cache_dir.clone(),
@@ -158,7 +171,8 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         supervisor: Supervisor::new(service_sender, Bus::of_the_system(), start::find_groups(&config)),
         actions: Actions::new(worker.clone()),
         worker,
-        masters: Masters::begin(&options.runtime_dir, &config),
+        masters: Masters::begin(&options.runtime_dir, &config, &left.spoke),
+        goodbyes,
         askers: BTreeMap::new(),
         keeper,
         successors,
@@ -176,6 +190,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         engine.begin_drained();
     }
     unspoken.ends();
+    let guardian = options.birth.as_ref().map(guarded::status);
     let mut daemon = Daemon {
         options,
         config,
@@ -196,12 +211,15 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         pause: None,
         indices,
         told_time: None,
+        guardian,
     };
+    daemon.tell_patience();
     daemon.await_missing_folders();
     daemon.tell_time();
     daemon.tell_links();
     daemon.look_at_plugins(None);
     let ended = daemon.turn(asked).await;
+    daemon.options.bond.tell(&ToGuardian::Ending);
     let Daemon { hands, events, .. } = daemon;
     hands.masters.end();
     // The keeper does not wait for somebody to hear its answers.
@@ -221,18 +239,22 @@ impl Daemon {
         let mut signals = Signals::new().map_err(runtime)?;
         let mut watchdog = systemd::watchdog_interval().map(interval);
         let mut status_line = interval(STATUS_LINE);
+        let mut pulse = Pulse::new(&self.options.bond).map_err(runtime)?;
         tracing::info!(node = %self.config.node, "standfast {} runs", env!("CARGO_PKG_VERSION"));
         self.systemd.ready();
         loop {
             if self.act() {
                 return Ok(());
             }
+            pulse.beat();
+            self.tell_death();
             alarm
                 .set(self.engine.poll_timeout(now()).map(|(at, _)| at))
                 .map_err(runtime)?;
             tokio::select! {
                 () = self.hands.sockets.readable(), if self.pause.is_none() => {}
                 () = until(self.pause) => self.pause = None,
+                () = pulse.next() => {}
                 rung = alarm.ring() => rung.map_err(runtime)?,
                 Some(event) = self.events.recv() => self.on_event(event),
                 Some(event) = self.service_events.recv() => self.engine.handle(event, now()),
@@ -348,37 +370,5 @@ impl Daemon {
         // Those told before the release, and those told after it.
         let hooks = hooks.max().unwrap_or_default() * 2;
         longest.unwrap_or_default() + hooks + Duration::from_secs(10)
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-}
-
-async fn until(moment: Option<tokio::time::Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn tick(interval: Option<&mut Interval>) {
-    match interval {
-        Some(interval) => {
-            interval.tick().await;
-        }
-        None => std::future::pending().await,
     }
 }

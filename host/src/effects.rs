@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::actions::Actions;
 use crate::alarm::now;
+use crate::goodbyes::{Goodbyes, Said};
 use crate::journal::Journal;
 use crate::masters::Masters;
 use crate::net::jobs::{Answer, Job};
@@ -45,6 +46,8 @@ pub(crate) struct Hands {
     pub(crate) actions: Actions,
     /// Who is master, for the next life.
     pub(crate) masters: Masters,
+    /// What is said for them if we are no more.
+    pub(crate) goodbyes: Goodbyes,
     /// Operators who wait, by ticket.
     pub(crate) askers: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     pub(crate) keeper: Keeper,
@@ -69,6 +72,19 @@ impl Hands {
                 // Said before it is said: who ends in between carries on all the same.
                 let priority = bytes.get(PRIORITY).copied().unwrap_or_default();
                 self.masters.spoke(&router, priority, now());
+                if priority == 0 {
+                    self.goodbyes.released(&router);
+                } else {
+                    let said = Said {
+                        interface: &interface,
+                        source,
+                        destination,
+                        ttl,
+                        mac,
+                        bytes: &bytes,
+                    };
+                    self.goodbyes.spoke(&router, said);
+                }
                 if let Err(error) = self.send_advert(&interface, from, destination, ttl, &bytes) {
                     tracing::trace!(%router, "advert not sent: {error}");
                     self.tell(Event::SendFailed { router });
@@ -83,6 +99,7 @@ impl Hands {
             } => {
                 if !partial {
                     self.masters.released(&router);
+                    self.goodbyes.released(&router);
                 }
                 self.queue(Job::Remove {
                     router,

@@ -61,8 +61,9 @@ impl Left {
 }
 
 impl Masters {
-    /// Begins a record for this configuration. In a folder that is no tmpfs it keeps nothing: a disk may block.
-    pub(crate) fn begin(folder: &Path, config: &Config) -> Self {
+    /// Begins a record for this configuration, with what is carried on: who ends before it has spoken leaves that to the
+    /// next life. In a folder that is no tmpfs it keeps nothing: a disk may block.
+    pub(crate) fn begin(folder: &Path, config: &Config, carried: &BTreeMap<RouterName, Spoke>) -> Self {
         let path = folder.join(NAME);
         let head = header(config);
         let places = (0..).zip(config.routers.keys());
@@ -75,11 +76,15 @@ impl Masters {
                 path.display()
             );
         }
-        Self {
+        let masters = Self {
             file: file.ok(),
             path,
             places: places.collect(),
+        };
+        for (name, spoke) in carried {
+            masters.spoke(name, spoke.priority.get(), spoke.at);
         }
+        masters
     }
 
     /// A router has sent an advert; with priority 0 it is master no longer.
@@ -106,6 +111,11 @@ impl Masters {
             let _ = file.write_all_at(&entry, *at);
         }
     }
+}
+
+/// Nobody carries on.
+pub(crate) fn forget(folder: &Path) {
+    let _ = fs::remove_file(folder.join(NAME));
 }
 
 impl fmt::Display for Ignored {
@@ -251,7 +261,7 @@ mod tests {
         ));
         fs::create_dir_all(&folder).unwrap();
         let config = Config::parse("f", TEXT).unwrap();
-        let masters = Masters::begin(&folder, &config);
+        let masters = Masters::begin(&folder, &config, &BTreeMap::new());
         assert!(masters.file.is_some());
         masters.spoke(&"V".parse().unwrap(), 150, at(1_000));
         Scene {

@@ -24,6 +24,13 @@ pub(crate) fn request() -> Vec<String> {
     refused
 }
 
+/// The same for the guardian, which must be heard where the loop is not: just above it. The loop has said it if this is
+/// refused.
+pub(crate) fn watch_over() {
+    let _ = set_fifo(PRIORITY + 1);
+    let _ = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE);
+}
+
 /// The same for a thread that works for the loop: just below it. The loop has said it if this is refused.
 pub(crate) fn follow() {
     let _ = set_fifo(PRIORITY - 1);

@@ -6,7 +6,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use standfast_core::guarding::bond::ToGuardian;
 use standfast_core::status::Snapshot;
+
+use crate::bond::Bond;
 
 /// Messages that may wait; more are dropped, because systemd hangs.
 const WAITING: usize = 16;
@@ -32,11 +35,11 @@ impl Systemd {
     ///
     /// # Errors
     /// No thread is to be had.
-    pub(crate) fn start() -> std::io::Result<Self> {
+    pub(crate) fn start(bond: Bond) -> std::io::Result<Self> {
         let (messages, receiver) = sync_channel(WAITING);
         std::thread::Builder::new()
             .name("systemd".into())
-            .spawn(move || tell_all(&receiver))?;
+            .spawn(move || tell_all(&receiver, &bond))?;
         Ok(Self {
             messages,
             last_line: String::new(),
@@ -83,7 +86,8 @@ pub(crate) fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }
 
-fn tell_all(messages: &Receiver<Message>) {
+fn tell_all(messages: &Receiver<Message>, bond: &Bond) {
+    let tell = |state: &[NotifyState<'_>]| tell(bond, state);
     while let Ok(message) = messages.recv() {
         match message {
             Message::Ready => tell(&[NotifyState::Ready]),
@@ -105,9 +109,13 @@ fn tell_all(messages: &Receiver<Message>) {
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(state);
+fn tell(bond: &Bond, state: &[NotifyState<'_>]) {
+    // systemd listens to the guardian, which is the main process of the unit.
+    let lines: Vec<_> = state.iter().map(ToString::to_string).collect();
+    if !bond.tell_patiently(&ToGuardian::Systemd(lines.join("\n"))) {
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(state);
+    }
 }
 
 fn line(snapshot: &Snapshot) -> String {

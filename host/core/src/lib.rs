@@ -31,6 +31,7 @@
 //! | a config word | `config/<block>.rs` |
 //! | what changes on reload | `engine/reload.rs` |
 //! | what an operator sees | `status.rs`, `engine/view.rs`, `engine/why.rs` |
+//! | when the brain is started again, and what is said in its place | `guarding.rs`, `wire/goodbye.rs` |
 //! | where a control group is seen | `control_group.rs` |
 //! | how it all hangs together | `engine.rs` |
 
@@ -44,6 +45,7 @@ pub mod control;
 pub mod control_group;
 pub mod engine;
 pub mod event;
+pub mod guarding;
 pub mod health;
 pub mod hooks;
 pub mod ids;

@@ -38,6 +38,9 @@ pub struct Snapshot {
     pub uses: Vec<UseStatus>,
     /// The process that runs the plugins.
     pub worker: WorkerStatus,
+    /// The process that starts this one again; `None`: nobody does.
+    #[serde(default)]
+    pub guardian: Option<GuardianStatus>,
     /// An operator has drained the node: it is master only where nobody else is.
     pub drained: bool,
     /// Why the last reload was refused; `None` after a good one.
@@ -369,4 +372,17 @@ pub struct WorkerStatus {
     pub restarts: u64,
     /// Why it ended last.
     pub error: Option<String>,
+}
+
+/// Who starts the brain again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardianStatus {
+    /// Its process: the one to signal, and the main process of the unit.
+    pub pid: u32,
+    /// The process that it guards.
+    pub brain: u32,
+    /// Times it had to start the brain again.
+    pub restarts: u64,
+    /// How the last one ended, and what became of its routers.
+    pub last: Option<String>,
 }

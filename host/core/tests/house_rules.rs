@@ -13,7 +13,13 @@ const FLOORS: &[&[&str]] = &[
     // Skew and Master_Down are pure arithmetic, which leases follow and `validate` shows.
     &["vrrp::timing"],
     &["config"],
-    &["wire", "plugin::call", "plugin::channel", "service::failure"],
+    &[
+        "wire",
+        "plugin::call",
+        "plugin::channel",
+        "service::failure",
+        "guarding",
+    ],
     &["status"],
     &["control"],
     &["plugin", "hooks", "vrrp"],

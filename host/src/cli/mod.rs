@@ -145,6 +145,9 @@ struct RunArgs {
     worker: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
+    /// We are the brain: the guardian is at the standard input.
+    #[arg(long, hide = true)]
+    guarded: bool,
 }
 
 #[derive(Debug, Args)]
@@ -217,7 +220,7 @@ impl Action {
 /// Parses the arguments and does what they say.
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().verb {
-        Verb::Run(args) => return run::run(args).into(),
+        Verb::Run(args) => return run::run(args),
         Verb::Validate(args) => validate::validate(&args),
         Verb::Status(args) => ask::status(&args),
         Verb::Why { name, place } => ask::why(&place, name),

@@ -1,22 +1,32 @@
-//! `standfast run`.
+//! `standfast run`: the guardian, and the brain that it starts.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
-use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
 
 use crate::alone::alone;
+use crate::bond::Bond;
 use crate::cli::RunArgs;
 use crate::daemon::{self, Options};
+use crate::guardian;
+use crate::log;
 use crate::net::leftovers::Keep;
 use crate::start::read_config;
 use crate::status_code::Code;
 
-pub(super) fn run(args: RunArgs) -> Code {
-    let _log = start_log();
+pub(super) fn run(args: RunArgs) -> ExitCode {
+    if args.guarded {
+        brain(args).into()
+    } else {
+        guardian::run(&args.place.dir())
+    }
+}
+
+fn brain(args: RunArgs) -> Code {
+    let (bond, birth) = Bond::take();
+    let _log = log::start_beside();
     let config = match read_config(&args.config) {
         Ok(config) => config,
         Err(report) => {
@@ -43,6 +53,8 @@ pub(super) fn run(args: RunArgs) -> Code {
             .or_else(from_systemd)
             .unwrap_or_else(|| "/var/cache/standfast".into()),
         worker: args.worker,
+        bond,
+        birth,
     };
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -61,24 +73,4 @@ pub(super) fn run(args: RunArgs) -> Code {
             failure.code
         }
     }
-}
-
-/// Log lines go through a thread of their own: a reader that stops cannot stop the loop, lines are dropped instead.
-fn start_log() -> WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    let filter = EnvFilter::try_from_env("STANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let terminal = std::io::stderr().is_terminal();
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(colours)
-        .with_target(false);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        // journald has its own clock.
-        builder.without_time().init();
-    } else {
-        builder.init();
-    }
-    guard
 }

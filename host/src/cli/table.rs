@@ -22,6 +22,12 @@ pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
     if let Some(error) = &snapshot.reload_error {
         line(&mut out, format_args!("reload refused: {error}"));
     }
+    if let Some((restarts, last)) = restarts(snapshot) {
+        line(
+            &mut out,
+            format_args!("guardian: the brain was started again {restarts} times; the last: {last}"),
+        );
+    }
     if snapshot.drained {
         line(&mut out, format_args!("drained: `standfast resume` ends that"));
     }
@@ -31,6 +37,12 @@ pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
     checks(&mut out, snapshot, paint);
     rest(&mut out, snapshot, paint);
     out
+}
+
+/// How often the guardian was needed, and for what.
+fn restarts(snapshot: &Snapshot) -> Option<(u64, &str)> {
+    let guardian = snapshot.guardian.as_ref()?;
+    Some((guardian.restarts, guardian.last.as_deref()?))
 }
 
 fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {

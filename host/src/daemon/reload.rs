@@ -1,5 +1,6 @@
 //! Reading the configuration again: on another thread, all or nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -94,7 +95,8 @@ impl Daemon {
         self.act();
         self.hands.sockets.settle(&self.config);
         self.hands.virtual_macs = virtual_macs(&self.config);
-        self.hands.masters = Masters::begin(&self.options.runtime_dir, &self.config);
+        self.hands.masters = Masters::begin(&self.options.runtime_dir, &self.config, &BTreeMap::new());
+        self.tell_patience();
         self.hands.queue(Job::Keep(needed(&self.config)));
         self.hands.links.watch(self.config.interfaces());
         self.tell_links();

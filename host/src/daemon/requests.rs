@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::alarm::now;
 use crate::control::server::{Asked, Told};
 use crate::daemon::Daemon;
+use crate::daemon::guarded::GUARDIAN;
 use crate::drained;
 
 impl Daemon {
@@ -28,6 +29,7 @@ impl Daemon {
             Request::Status {} => {
                 let mut snapshot = Box::new(self.engine.status(now()));
                 snapshot.malformed = self.hands.sockets.malformed();
+                snapshot.guardian = self.guardian.clone();
                 answer(reply, Ok(Answer::Status { snapshot }));
             }
             Request::Why { name } => answer(reply, self.why(&name)),
@@ -94,7 +96,8 @@ impl Daemon {
     }
 
     fn why(&self, name: &str) -> Result<Answer, String> {
-        let Some(mut lines) = self.engine.why(name, now()) else {
+        let of_guardian = || self.why_guardian().filter(|_| name == GUARDIAN);
+        let Some(mut lines) = self.engine.why(name, now()).or_else(of_guardian) else {
             return Err(format!(
                 "nothing is called {name}; `standfast status` lists the names"
             ));

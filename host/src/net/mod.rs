@@ -9,6 +9,7 @@ pub(crate) mod filters;
 pub(crate) mod holdings;
 pub(crate) mod jobs;
 pub(crate) mod keeper;
+pub(crate) mod last_word;
 pub(crate) mod later;
 pub(crate) mod leases;
 pub(crate) mod ledger;

@@ -14,6 +14,8 @@ use crate::wait::wait_until;
 
 /// Where the daemon keeps its socket; every node has its own /run.
 pub const RUNTIME: &str = "/run/standfast";
+/// What the process is called that the guardian guards.
+pub const BRAIN: &str = "standfast-brain";
 /// A daemon that does not answer by then has not started.
 const START: Duration = Duration::from_secs(10);
 /// A daemon that does not end by then hangs: nginx gets its `stop-timeout` before.
@@ -220,14 +222,54 @@ impl Daemon {
         std::fs::write(&self.config, config).doing(|| "cannot write the configuration".to_owned())
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGTERM, and waits for the end. What nobody wanted to die must not have died on the way.
     pub fn stop(&self) -> Result<End> {
-        self.program.stop(STOP)
+        let end = self.program.stop(STOP)?;
+        self.no_brain_died().map(|()| end)
     }
 
-    /// SIGKILL to its first process.
+    /// The guardian hides a crash from who only asks whether the daemon answers: its log does not.
+    pub fn no_brain_died(&self) -> Result<()> {
+        let log = self.program.log_text();
+        match log.lines().find(|line| line.contains("the brain was ")) {
+            Some(line) => Err(Error::new(format!("on {}: {line}\n{log}", self.node.name()))),
+            None => Ok(()),
+        }
+    }
+
+    /// SIGKILL to its first process, the guardian; the brain ends with it.
     pub fn kill(&self) -> Result<()> {
-        self.program.kill()
+        let brain = self.brain().ok();
+        self.program.kill()?;
+        wait_until("the end of the brain", STOP, || {
+            let all = self.node.processes()?;
+            Ok(all.iter().all(|one| Some(one.pid) != brain))
+        })
+        .map(drop)
+    }
+
+    /// The process that speaks: the guardian's only child.
+    pub fn brain(&self) -> Result<i32> {
+        let all = self.node.processes()?;
+        let brain = all
+            .iter()
+            .find(|one| one.ppid == self.program.pid && one.comm == BRAIN && one.state != 'Z');
+        Ok(brain
+            .doing(|| format!("process {} has no brain", self.program.pid))?
+            .pid)
+    }
+
+    /// Freezes all of it: who watches first, so that it sees no stuck brain.
+    pub fn freeze(&self) -> Result<()> {
+        let brain = self.brain()?;
+        self.program.signal("STOP")?;
+        self.node.signal(brain, "STOP")
+    }
+
+    /// All of it goes on.
+    pub fn thaw(&self) -> Result<()> {
+        self.node.signal(self.brain()?, "CONT")?;
+        self.program.signal("CONT")
     }
 }
 

@@ -54,6 +54,7 @@ impl Engine {
             plugins,
             uses: self.usage.status(),
             worker: self.worker.clone(),
+            guardian: None,
             drained: self.is_drained(),
             reload_error: self.reload_error.clone(),
             unknown_vrid: self.unknown_vrid,

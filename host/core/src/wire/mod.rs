@@ -4,5 +4,6 @@ pub mod advert;
 pub mod arp;
 pub mod checksum;
 pub mod frame;
+pub mod goodbye;
 pub mod hmac;
 pub mod neighbour;

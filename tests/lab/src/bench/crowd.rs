@@ -165,16 +165,17 @@ fn start(software: Software, node: &Node, interval: Duration, links: u8, per_lin
     }
 }
 
-/// The process that speaks VRRP: keepalived has a child for it.
+/// The process that speaks VRRP: both have a child for it.
 fn speaker(software: Software, node: &Node, program: &Program) -> Result<i32> {
-    if software == Software::Standfast {
-        return Ok(program.pid);
-    }
+    let name = match software {
+        Software::Standfast => standfast::BRAIN,
+        Software::Keepalived => "keepalived",
+    };
     let processes = node.processes()?;
     let child = processes
         .iter()
-        .find(|process| process.ppid == program.pid && process.comm.starts_with("keepalived"));
-    Ok(child.doing(|| "keepalived has no child".to_owned())?.pid)
+        .find(|process| process.ppid == program.pid && process.comm.starts_with(name));
+    Ok(child.doing(|| "it has no child".to_owned())?.pid)
 }
 
 /// Virtual addresses that the kernel has.

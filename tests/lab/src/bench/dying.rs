@@ -6,6 +6,7 @@ use super::crowd::cpu;
 use super::keepers::{Keeper, Kept};
 use super::table::{millis, print};
 use crate::error::Result;
+use crate::standfast::Daemon;
 use crate::wait::wait_for;
 use crate::{nginx, say};
 
@@ -49,7 +50,7 @@ pub(super) fn run() -> Result<()> {
 fn measure(keeper: Keeper) -> Result<Cost> {
     let kept = Kept::start(keeper)?;
     let node = &kept.world.lb01;
-    let pid = kept.daemon.as_ref().map(|daemon| daemon.program.pid);
+    let pid = kept.daemon.as_ref().map(Daemon::brain).transpose()?;
     let used = || pid.map(|pid| cpu(node, pid)).transpose();
     let line = format!("listen 80; location /x {{ proxy_pass http://{UNKNOWN}; }}");
     nginx::plain(node, "", &line)?;

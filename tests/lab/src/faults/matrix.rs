@@ -92,7 +92,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "5",
-        "daemon killed, not started",
+        "daemon killed (all its processes), not started",
         10,
         May {
             dual_ms: LEASE,
@@ -102,7 +102,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "6",
-        "daemon stopped (SIGSTOP)",
+        "daemon stopped (SIGSTOP, all its processes)",
         10,
         May {
             dual_ms: LEASE,
@@ -110,6 +110,34 @@ pub(super) const ROWS: &[Row] = &[
         },
         by::daemon_stopped,
     ),
+    row("7a", "brain alone killed", 6, STAYS, by::brain_killed),
+    row(
+        "7b",
+        "brain alone stopped (SIGSTOP)",
+        10,
+        May {
+            dual_ms: LEASE,
+            ..MOVES_AND_RETURNS
+        },
+        by::brain_stopped,
+    ),
+    ours(row(
+        "7c",
+        "guardian alone killed",
+        10,
+        May {
+            dual_ms: LEASE,
+            ..MOVES
+        },
+        by::guardian_killed,
+    )),
+    ours(row(
+        "7d",
+        "brain dies at every start",
+        8,
+        MOVES,
+        by::brain_dies_always,
+    )),
     ours(row("8", "worker of plugins killed", 4, STAYS, by::worker_killed)),
     row(
         "9",
@@ -261,7 +289,7 @@ pub(super) const NOT_RUN: &[(&str, &str)] = &[
     ),
     (
         "7",
-        "no failpoint is built in; a panic ends the process as in row 5 (panic = abort)",
+        "no failpoint is built in; a panic ends the brain as in row 7a (panic = abort)",
     ),
     (
         "13, 16, 17, 44",

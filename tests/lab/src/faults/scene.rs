@@ -9,7 +9,7 @@ use crate::nginx;
 use crate::node::Node;
 use crate::order::{Process, Ran};
 use crate::probe::{PERIOD, Probe};
-use crate::standfast::{self, RUNTIME};
+use crate::standfast::{self, BRAIN, RUNTIME};
 use crate::wait::wait_until;
 use crate::world::VIP;
 
@@ -73,9 +73,22 @@ impl Scene {
 
     /// The processes of the daemon itself.
     pub(super) fn daemon(&self, node: &Node) -> Result<Vec<Process>> {
-        let name = if self.is_ours() { "standfast" } else { "keepalived" };
+        let names: &[&str] = match self.keeper {
+            Keeper::Standfast | Keeper::Held => &["standfast", BRAIN],
+            Keeper::Recipe | Keeper::Loop => &["keepalived"],
+        };
         let all = node.processes()?.into_iter();
-        Ok(all.filter(|one| one.comm == name && one.state != 'Z').collect())
+        Ok(all
+            .filter(|one| names.contains(&one.comm.as_str()) && one.state != 'Z')
+            .collect())
+    }
+
+    /// The process of the daemon that speaks; both have one parent that starts it again.
+    pub(super) fn speaker(&self, node: &Node) -> Result<i32> {
+        let all = self.daemon(node)?;
+        let parent = all.iter().map(|one| one.pid).min();
+        let child = all.iter().find(|one| Some(one.ppid) == parent);
+        Ok(child.doing(|| "nobody speaks".to_owned())?.pid)
     }
 
     /// A signal for all of the daemon.
@@ -124,7 +137,9 @@ impl Scene {
         let Some(first) = daemon.iter().map(|one| one.pid).min() else {
             return Ok((0, 0));
         };
-        let list = self.one().run(&["ls", &format!("/proc/{first}/fd")])?;
+        // The one that speaks, if there are several.
+        let counted = self.speaker(self.one()).unwrap_or(first);
+        let list = self.one().run(&["ls", &format!("/proc/{counted}/fd")])?;
         Ok((list.out.lines().count(), daemon.len()))
     }
 

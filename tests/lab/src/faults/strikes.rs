@@ -47,6 +47,36 @@ pub(super) fn daemon_stopped(scene: &mut Scene) -> Result<()> {
     scene.signal_daemon(scene.one(), "STOP")
 }
 
+pub(super) fn brain_killed(scene: &mut Scene) -> Result<()> {
+    let brain = scene.speaker(scene.one())?;
+    scene.one().signal(brain, "KILL")
+}
+
+pub(super) fn brain_stopped(scene: &mut Scene) -> Result<()> {
+    let brain = scene.speaker(scene.one())?;
+    scene.one().signal(brain, "STOP")
+}
+
+pub(super) fn guardian_killed(scene: &mut Scene) -> Result<()> {
+    let all = scene.daemon(scene.one())?;
+    let guardian = all.iter().map(|one| one.pid).min();
+    scene
+        .one()
+        .signal(guardian.doing(|| "no daemon".to_owned())?, "KILL")
+}
+
+/// As soon as there is a brain, it is killed, until nobody starts another one.
+pub(super) fn brain_dies_always(scene: &mut Scene) -> Result<()> {
+    let end = std::time::Instant::now() + 10 * SECOND;
+    while std::time::Instant::now() < end && !scene.daemon(scene.one())?.is_empty() {
+        if let Ok(brain) = scene.speaker(scene.one()) {
+            // It may just have ended.
+            let _ = scene.one().signal(brain, "KILL");
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn worker_killed(scene: &mut Scene) -> Result<()> {
     let all = scene.one().processes()?;
     let worker = all.iter().find(|one| one.comm.starts_with("standfast-w"));
