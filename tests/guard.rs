@@ -331,3 +331,70 @@ pub(crate) fn addresses_and_routes_survive_flush_flap_and_removal_of_the_interfa
     state("MASTER")?;
     whole("after another interface had its name", begun)
 }
+
+/// An address that the kernel refuses three times in a row: the peer serves, and `why` says so.
+pub(crate) fn a_master_whose_address_is_refused_lets_the_peer_serve() -> Result<()> {
+    let lan = Lan::new()?;
+    let excluded = "2001:db8:77::1";
+    let routers = [Router::ipv4(51, 3).kdl(&format!(
+        "virtual-address-excluded \"{excluded}/64\" dev=\"eth2\""
+    ))];
+    let one = start(&lan.lb01, &routers, 200)?;
+    all_held(&lan, &lan.lb01, &routers)?;
+    let _two = start(&lan.lb02, &routers, 100)?;
+    let states = |node: &Node| -> Result<bool> {
+        Ok(node
+            .addresses("eth2")?
+            .iter()
+            .any(|held| held.starts_with(excluded)))
+    };
+    wait_until("the other address", ELECTION, || states(&lan.lb01))?;
+    lan.lb01
+        .must(&["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth2/disable_ipv6"])?;
+    all_held(&lan, &lan.lb02, &routers)?;
+    wait_until("the other address at lb02", ELECTION, || states(&lan.lb02))?;
+    let why = one.why("VI_51")?;
+    ensure!(why.contains("the kernel refused them 3 times"), "{why}");
+    ensure!(
+        told(&one, "another node is to serve")? == 1,
+        "not told once: {:?}",
+        one.events()?
+    );
+    Ok(())
+}
+
+/// Kernel settings under which nobody finds the VIP are told with their mend, by `validate`, at the start and at a reload.
+pub(crate) fn settings_that_hide_the_vip_are_told() -> Result<()> {
+    let lan = Lan::new()?;
+    let routers = [Router::ipv4(51, 3)];
+    let mend = "sysctl -w net.ipv4.conf.eth1.arp_ignore=1";
+    let one = start(&lan.lb01, &routers, 100)?;
+    let file = one.config.display().to_string();
+    let validated = || standfast::cli(&lan.lb01, &["validate", &file]);
+    ensure!(!validated()?.text().contains("sysctl"), "{}", validated()?.text());
+    ensure!(
+        !one.program.log_text().contains("sysctl"),
+        "{}",
+        one.program.log_text()
+    );
+    lan.lb01
+        .must(&["sh", "-c", "echo 8 >/proc/sys/net/ipv4/conf/eth1/arp_ignore"])?;
+    let ran = validated()?;
+    ensure!(
+        ran.code() == Some(0) && ran.text().contains(mend),
+        "{}",
+        ran.text()
+    );
+    one.ask(&["reload"])?;
+    wait_until("told at a reload", ELECTION, || {
+        Ok(one.program.log_text().contains(mend))
+    })?;
+    one.stop()?;
+    let again = start(&lan.lb01, &routers, 100)?;
+    ensure!(
+        again.program.log_text().contains(mend),
+        "{}",
+        again.program.log_text()
+    );
+    Ok(())
+}

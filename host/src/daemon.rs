@@ -117,6 +117,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     start::check_plugins(&config)?;
     start::check_filter(&config)?;
     start::tell_warnings(&config);
+    start::tell_hindrances(&config);
     let program = start::find_worker(options.worker.clone())?;
     let links = Links::open(config.interfaces())
         .await

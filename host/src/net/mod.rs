@@ -8,6 +8,7 @@ pub(crate) mod device;
 pub(crate) mod filter;
 pub(crate) mod filter_wishes;
 pub(crate) mod filters;
+pub(crate) mod hindrances;
 pub(crate) mod holdings;
 pub(crate) mod jobs;
 pub(crate) mod keeper;
