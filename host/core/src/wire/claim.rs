@@ -47,7 +47,7 @@ pub fn of_neighbour(frame: &[u8]) -> Option<Claim> {
     let target: [u8; 16] = part(frame, 62, 16)?.try_into().ok()?;
     // The option says it; an answer to who has asked directly may go without.
     let option = part(frame, 78, 8).filter(|option| option.starts_with(&TARGET_LINK_LAYER));
-    let mac = option.map_or(part(frame, 6, 6), |option| option.get(2..))?;
+    let mac = option.map_or_else(|| part(frame, 6, 6), |option| option.get(2..))?;
     Some(Claim {
         address: Ipv6Addr::from(target).into(),
         mac: Mac(mac.try_into().ok()?),
