@@ -58,10 +58,12 @@ impl Entry {
 
     /// Where it stands: family, destination, table and metric. `None`: it is no route for packets of IP.
     pub(super) fn place(&self) -> Option<(Family, (IpAddr, u8), u32, u32)> {
-        let (family, any) = match self.header.address_family {
-            AddressFamily::Inet => (Family::V4, IpAddr::from([0; 4])),
-            AddressFamily::Inet6 => (Family::V6, IpAddr::from([0; 16])),
-            _ => return None,
+        let (family, any) = if self.header.address_family == AddressFamily::Inet {
+            (Family::V4, IpAddr::from([0; 4]))
+        } else if self.header.address_family == AddressFamily::Inet6 {
+            (Family::V6, IpAddr::from([0; 16]))
+        } else {
+            return None;
         };
         let destination = self.destination.unwrap_or(any);
         let length = self.header.destination_prefix_length;
