@@ -332,36 +332,6 @@ pub(crate) fn addresses_and_routes_survive_flush_flap_and_removal_of_the_interfa
     whole("after another interface had its name", begun)
 }
 
-/// An address that the kernel refuses three times in a row: the peer serves, and `why` says so.
-pub(crate) fn a_master_whose_address_is_refused_lets_the_peer_serve() -> Result<()> {
-    let lan = Lan::new()?;
-    let excluded = "2001:db8:77::1";
-    let routers = [Router::ipv4(51, 3).kdl(&format!(
-        "virtual-address-excluded \"{excluded}/64\" dev=\"eth2\""
-    ))];
-    let one = start(&lan.lb01, &routers, 200)?;
-    all_held(&lan, &lan.lb01, &routers)?;
-    let _two = start(&lan.lb02, &routers, 100)?;
-    let states = |node: &Node| -> Result<bool> {
-        Ok(node
-            .must(&["ip", "-6", "addr", "show", "dev", "eth2"])?
-            .contains(excluded))
-    };
-    wait_until("the other address", ELECTION, || states(&lan.lb01))?;
-    lan.lb01
-        .must(&["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth2/disable_ipv6"])?;
-    all_held(&lan, &lan.lb02, &routers)?;
-    wait_until("the other address at lb02", ELECTION, || states(&lan.lb02))?;
-    let why = one.why("VI_51")?;
-    ensure!(why.contains("the kernel refused them 3 times"), "{why}");
-    ensure!(
-        told(&one, "another node is to serve")? == 1,
-        "not told once: {:?}",
-        one.events()?
-    );
-    Ok(())
-}
-
 /// Kernel settings under which nobody finds the VIP are told with their mend, by `validate`, at the start and at a reload.
 pub(crate) fn settings_that_hide_the_vip_are_told() -> Result<()> {
     let lan = Lan::new()?;

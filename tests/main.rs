@@ -139,7 +139,6 @@ const TESTS: &[Test] = tests![
     guard::keepalived_peers_that_move_the_vips_are_no_second_owners,
     guard::routes_and_rules_deleted_by_others_are_put_back,
     guard::addresses_and_routes_survive_flush_flap_and_removal_of_the_interface,
-    guard::a_master_whose_address_is_refused_lets_the_peer_serve,
     guard::settings_that_hide_the_vip_are_told,
     leases::a_frozen_master_loses_its_addresses_and_wakes_as_backup,
     leases::a_lone_master_takes_its_addresses_again_when_it_wakes,

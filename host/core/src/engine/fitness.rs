@@ -151,9 +151,6 @@ impl Engine {
         if let Some(condition) = self.sent_away(router) {
             items.push(item("operator".to_owned(), None, false, condition));
         }
-        if let Some(condition) = router.stands_back() {
-            items.push(item("addresses".to_owned(), None, false, condition));
-        }
         if self.starting.contains_key(&config.name) {
             let seconds = config.startup_delay.as_secs_f32();
             let condition = Condition::Unknown(format!("{seconds} s after the start"));

@@ -7,12 +7,9 @@ use crate::config::virtual_address::VirtualAddress;
 use crate::engine::Engine;
 use crate::engine::router::{Deeds, Router};
 use crate::engine::strays::without;
-use crate::health::board::Condition;
 use crate::ids::{IfName, RouterName, VrrpState};
-use crate::time::{Instant, human, millis};
+use crate::time::Instant;
 use crate::vrrp::addresses::{Listed, Meddling, Step};
-use crate::vrrp::faltering::REFUSALS;
-use crate::vrrp::voice::News;
 
 impl Engine {
     /// What `name` lets go of, by the commands from number `queued` on, may be another router's by now: that stays.
@@ -103,35 +100,7 @@ impl Router {
             self.announcer.appeared(&self.config.garp, now);
             self.announce(now, deeds);
         }
-        self.falter(now, deeds);
         self.announce_what_is_there(now);
-    }
-
-    /// If the kernel refuses addresses again and again, another node is to serve. A route or rule alone is no reason.
-    pub(super) fn falter(&mut self, now: Instant, deeds: &mut Deeds) {
-        let misses = self.put_on().any(|held| !self.listed.contains(&held.address));
-        let times = self.addresses.refusals();
-        if !misses || !self.is_master() {
-            return;
-        }
-        if let Some(pause) = self.faltering.refused(times, now) {
-            let why = self.addresses.error().unwrap_or("the kernel refused");
-            let pause = human(millis(pause));
-            deeds.news.push(News {
-                message: format!("addresses could not be put on {times} times: another node is to serve, for {pause} at least: {why}"),
-                warning: true,
-            });
-            deeds.over = true;
-        }
-    }
-
-    /// Why another node is to serve, while it stands back.
-    pub(super) fn stands_back(&self) -> Option<Condition> {
-        self.faltering.until()?;
-        let why = self.addresses.error().unwrap_or("it is tried again later");
-        Some(Condition::Poor(format!(
-            "the kernel refused them {REFUSALS} times: {why}"
-        )))
     }
 
     /// The kernel's lists of addresses changed. Returns what someone else did to ours.

@@ -19,7 +19,6 @@ use crate::vrrp::accept::{Accepted, Arrival, judge};
 use crate::vrrp::addresses::Addresses;
 use crate::vrrp::announcer::Announcer;
 use crate::vrrp::claimants::Claimants;
-use crate::vrrp::faltering::Faltering;
 use crate::vrrp::handing_over::HandingOver;
 use crate::vrrp::machine::{Action, Machine, Standing};
 use crate::vrrp::peers::Peers;
@@ -43,7 +42,7 @@ pub(crate) struct Deeds {
     pub(crate) moves: Vec<Move>,
     /// What there is to tell of its neighbours.
     pub(crate) news: Vec<News>,
-    /// Something has ended or begun that its standing depends on: a handing over, standing back.
+    /// It answers no longer for what it has handed over.
     pub(crate) over: bool,
 }
 
@@ -61,8 +60,6 @@ pub(crate) struct Router {
     pub(super) listed: BTreeSet<IpAddr>,
     pub(super) announced: BTreeSet<IpAddr>,
     pub(crate) announcer: Announcer,
-    /// The kernel refuses its addresses.
-    pub(super) faltering: Faltering,
     /// It has given up, and answers until its successor does.
     pub(super) handing_over: Option<HandingOver>,
     /// It is to let go even if nobody comes.
@@ -98,7 +95,6 @@ impl Router {
             machine,
             addresses: Addresses::default(),
             announcer: Announcer::default(),
-            faltering: Faltering::default(),
             handing_over: None,
             leaves: false,
             handed: None,
@@ -188,11 +184,9 @@ impl Router {
         self.machine.on_time(now, &mut actions);
         self.perform(actions, now, deeds);
         self.finish_handing_over(now, deeds);
-        deeds.over |= self.faltering.poll(now);
         if !self.is_silent() {
             let step = self.addresses.poll(now);
             self.take(step, deeds);
-            self.falter(now, deeds);
         }
         if self.strays.poll(now) {
             self.remove_strays(&Holdings::default(), deeds);
@@ -260,7 +254,7 @@ impl Router {
     pub(crate) fn deadline(&self) -> Option<(Instant, &'static str)> {
         let speaks = !self.is_silent();
         let addresses = self.addresses.deadline().filter(|_| speaks);
-        let addresses = [addresses, self.strays.deadline(), self.faltering.until()];
+        let addresses = [addresses, self.strays.deadline()];
         let addresses = addresses.into_iter().flatten().min().map(|at| (at, "addresses"));
         let announce = self.announcer.deadline().filter(|_| speaks);
         let announce = announce.map(|at| (at, "announce"));

@@ -75,8 +75,6 @@ pub struct Addresses {
     robbed: bool,
     last_restore: Option<Instant>,
     error: Option<String>,
-    /// Attempts in a row to put them on that failed.
-    refusals: u32,
 }
 
 impl Addresses {
@@ -87,9 +85,6 @@ impl Addresses {
             .is_some_and(|pending| pending.step == step_to(wanted));
         let done = self.wanted == wanted && (self.settled() || under_way);
         self.wanted = wanted;
-        if !wanted {
-            self.refusals = 0;
-        }
         (!done).then(|| self.begin(now))
     }
 
@@ -118,12 +113,10 @@ impl Addresses {
             Ok(()) => {
                 self.present = Some(step == Step::Add);
                 self.error = None;
-                self.refusals = 0;
                 step == Step::Add
             }
             Err(error) => {
                 self.error = Some(error);
-                self.refusals += u32::from(step == Step::Add);
                 self.retry = Some(now + RETRY);
                 false
             }
@@ -184,7 +177,6 @@ impl Addresses {
         }
         if self.pending.is_some_and(|pending| pending.limit <= now) {
             let limit = ANSWER_LIMIT.as_secs();
-            self.refusals += u32::from(self.wanted);
             self.error = Some(format!("the kernel did not answer within {limit} s"));
         }
         self.pending = None;
@@ -209,11 +201,6 @@ impl Addresses {
     /// Whether the kernel holds them.
     pub fn present(&self) -> bool {
         self.present == Some(true)
-    }
-
-    /// How many attempts in a row to put them on have failed.
-    pub fn refusals(&self) -> u32 {
-        self.refusals
     }
 
     /// What went wrong last.

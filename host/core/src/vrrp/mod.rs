@@ -9,7 +9,6 @@ pub mod addresses;
 pub mod announcer;
 pub mod checksum_forms;
 pub mod claimants;
-pub mod faltering;
 pub mod foreign;
 pub mod handing_over;
 pub mod machine;
