@@ -12,6 +12,7 @@ mod events;
 mod failover;
 mod family;
 mod faults;
+mod guard;
 mod guardian;
 mod hmac;
 mod hostile;
@@ -143,6 +144,13 @@ const TESTS: &[Test] = tests![
     reloads::a_hundred_reloads_touch_nothing within 120,
     carry::killed_master_carries_on_unnoticed,
     carry::spoilt_record_is_ignored,
+    guard::a_second_owner_is_named_until_it_is_gone,
+    guard::a_second_owner_that_comes_later_is_named_and_answered,
+    guard::standfast_peers_that_move_the_vips_are_no_second_owners,
+    guard::keepalived_peers_that_move_the_vips_are_no_second_owners,
+    guard::routes_and_rules_deleted_by_others_are_put_back,
+    guard::addresses_and_routes_survive_flush_flap_and_removal_of_the_interface,
+    guard::settings_that_hide_the_vip_are_told,
     leases::a_frozen_master_loses_its_addresses_and_wakes_as_backup,
     leases::a_lone_master_takes_its_addresses_again_when_it_wakes,
     leases::without_a_lease_addresses_stay_and_a_reload_gives_them_one,

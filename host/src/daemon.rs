@@ -31,16 +31,18 @@ use crate::daemon::guarded::Pulse;
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
 use crate::daemon::waiting::{Signals, tick, until};
-use crate::effects::{Hands, tell_answers, tell_successors};
+use crate::effects::{Hands, tell_answers, tell_robbed, tell_successors};
 use crate::goodbyes::Goodbyes;
 use crate::journal::Journal;
 use crate::masters::{Left, Masters};
+use crate::net::claims::Claims;
 use crate::net::jobs::Job;
 use crate::net::keeper::Keeper;
 use crate::net::leftovers::{Keep, Unspoken};
 use crate::net::links::Links;
 use crate::net::packet::Read;
 use crate::net::packet_socket::PacketSocket;
+use crate::net::route_watch;
 use crate::net::successors::Successors;
 use crate::plugin_files::Look;
 use crate::service::systemd_bus::Bus;
@@ -128,6 +130,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     start::check_plugins(&config)?;
     start::check_filter(&config)?;
     start::tell_warnings(&config);
+    start::tell_hindrances(&config);
     let program = start::find_worker(options.worker.clone())?;
     let links = Links::open(config.interfaces())
         .await
@@ -144,6 +147,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let keeper = Keeper::start(options.runtime_dir.clone(), answers)
         .map_err(|e| start::open_failure("netlink", &e))?;
     let successors = Successors::start(tell_successors(event_sender.clone())).map_err(runtime)?;
+    route_watch::start(keeper.port(), tell_robbed(event_sender.clone())).map_err(runtime)?;
     let (asked_sender, asked) = mpsc::channel(EVENTS);
     let socket = options.runtime_dir.join("control.sock");
     listen(&socket, asked_sender).map_err(|e| start::open_failure(socket.display(), &e))?;
@@ -176,6 +180,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         askers: BTreeMap::new(),
         keeper,
         successors,
+        claims: Claims::new(),
         events: event_sender,
     };
     // Of an earlier life.
@@ -259,6 +264,7 @@ impl Daemon {
                 Some(event) = self.events.recv() => self.on_event(event),
                 Some(event) = self.service_events.recv() => self.engine.handle(event, now()),
                 changes = self.hands.links.changed() => self.on_links(changes),
+                claims = self.hands.claims.heard() => self.on_claims(claims),
                 changed = self.watch.changed() => self.on_plugin_change(changed).map_err(runtime)?,
                 Some(folder) = self.appeared.recv() => self.on_folder(&folder),
                 Some(asked) = asked.recv() => self.on_request(asked),

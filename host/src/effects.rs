@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use standfast_core::command::Command;
 use standfast_core::config::virtual_mac::VirtualMac;
-use standfast_core::event::Event;
+use standfast_core::event::{Event, Robbed};
 use standfast_core::ids::{Family, IfName, Mac, RouterName};
 use standfast_core::plugin::channel::ToWorker;
 use standfast_core::vrrp::addresses::Step;
-use standfast_core::wire::arp::gratuitous;
+use standfast_core::wire::arp::{gratuitous, probe};
 use standfast_core::wire::frame;
-use standfast_core::wire::neighbour::unsolicited;
+use standfast_core::wire::neighbour::{solicitation, unsolicited};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::actions::Actions;
@@ -21,6 +21,7 @@ use crate::alarm::now;
 use crate::goodbyes::{Goodbyes, Said};
 use crate::journal::Journal;
 use crate::masters::Masters;
+use crate::net::claims::Claims;
 use crate::net::jobs::{Answer, Job};
 use crate::net::keeper::Keeper;
 use crate::net::links::Links;
@@ -52,6 +53,7 @@ pub(crate) struct Hands {
     pub(crate) askers: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     pub(crate) keeper: Keeper,
     pub(crate) successors: Successors,
+    pub(crate) claims: Claims,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
@@ -115,6 +117,8 @@ impl Hands {
                 self.successors.expect(router, places);
             }
             Command::ForgetSuccessor(router) => self.successors.forget(router),
+            Command::HearClaims { router, addresses } => self.hear_claims(&router, addresses),
+            Command::Probe { addresses } => self.probe(&addresses),
             Command::Announce { addresses, repeat } => self.announce(&addresses, repeat),
             Command::Check(call) => self.worker.send(ToWorker::Check(call)),
             Command::Load(load) => self.worker.send(ToWorker::Load(load)),
@@ -210,6 +214,41 @@ impl Hands {
         }
     }
 
+    /// On the interface below a device with a virtual MAC: there everything comes by.
+    fn hear_claims(&mut self, router: &RouterName, addresses: Vec<(IfName, IpAddr)>) {
+        let place = |(dev, address)| Some((self.links.place(self.below(&dev))?.0, address));
+        let places = addresses.into_iter().filter_map(place).collect();
+        if let Err(error) = self.claims.listen(router, places) {
+            tracing::warn!(%router, "who else has its addresses cannot be heard: {error}");
+        }
+    }
+
+    /// Asks in the name of nobody (ARP), or of this node: never of what it holds for others.
+    fn probe(&self, addresses: &[(IfName, IpAddr)]) {
+        for (dev, address) in addresses {
+            let dev = self.below(dev);
+            let Some((index, mac)) = self.links.place(dev) else {
+                continue;
+            };
+            let frame = match address {
+                IpAddr::V4(address) => Some(probe(mac, *address).to_vec()),
+                IpAddr::V6(address) => {
+                    let own = self.links.link_local(dev);
+                    own.map(|own| solicitation(mac, own, *address))
+                }
+            };
+            if let Some(frame) = frame
+                && let Err(error) = self.frames.send(index, &frame)
+            {
+                tracing::debug!(index, "question not sent: {error}");
+            }
+        }
+    }
+
+    fn below<'a>(&'a self, dev: &'a IfName) -> &'a IfName {
+        self.virtual_macs.get(dev).map_or(dev, |device| &device.parent)
+    }
+
     /// Where frames for addresses on this device leave, and the MAC that they come from.
     fn way_out(&self, dev: &IfName) -> Option<(u32, Mac)> {
         match self.virtual_macs.get(dev) {
@@ -241,6 +280,13 @@ pub(crate) fn tell_answers(events: mpsc::Sender<Event>) -> impl Fn(Answer) {
 pub(crate) fn tell_successors(events: mpsc::Sender<Event>) -> impl Fn(RouterName) {
     move |router| {
         let _ = events.blocking_send(Event::SuccessorSeen { router });
+    }
+}
+
+/// What is done when others took something away; called on the thread that watches.
+pub(crate) fn tell_robbed(events: mpsc::Sender<Event>) -> impl Fn(Robbed) {
+    move |robbed| {
+        let _ = events.blocking_send(Event::Robbed(robbed));
     }
 }
 

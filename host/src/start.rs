@@ -11,6 +11,7 @@ use standfast_core::config::service::Mode;
 use crate::accounts;
 use crate::keys;
 use crate::net::filter::{MEND, find_nft};
+use crate::net::hindrances::hindrances;
 use crate::plugin_files;
 use crate::service::group::Groups;
 use crate::status_code::{Code, Failure};
@@ -62,6 +63,13 @@ fn read_all(path: &Path) -> Result<(Config, Vec<String>, Strangers), miette::Rep
 pub(crate) fn tell_warnings(config: &Config) {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
+    }
+}
+
+/// Tells what on this host keeps clients from the addresses. Reads files.
+pub(crate) fn tell_hindrances(config: &Config) {
+    for hindrance in hindrances(config) {
+        tracing::warn!("{hindrance}");
     }
 }
 

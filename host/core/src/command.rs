@@ -74,6 +74,19 @@ pub enum Command {
         /// Whether it is probed, too.
         probe: bool,
     },
+    /// Listen for who else says that it has one of these addresses, in the place of those named before; told as
+    /// `Event::Claimed`. None: listen no more.
+    HearClaims {
+        /// The router.
+        router: RouterName,
+        /// The addresses, each on its own interface.
+        addresses: Vec<(IfName, IpAddr)>,
+    },
+    /// Ask who else has these addresses.
+    Probe {
+        /// The addresses, each on its own interface.
+        addresses: Vec<(IfName, IpAddr)>,
+    },
     /// Have the kernel keep the addresses of these routers for another lease, in one go. Not answered: what the kernel
     /// takes away is seen.
     RenewLeases {

@@ -2,6 +2,7 @@
 
 mod acts;
 pub mod carrying;
+mod claims;
 mod due;
 mod fitness;
 mod groups;
@@ -15,6 +16,7 @@ mod plugins;
 mod receiving;
 mod reload;
 mod renewing;
+mod robbed;
 mod router;
 mod sending;
 mod strays;
@@ -200,6 +202,9 @@ impl Engine {
                     router.counters.send_errors += 1;
                 }
             }
+            Event::Claimed { router, claim } => {
+                self.with_router(&router, now, |router, deeds| router.on_claim(claim, now, deeds));
+            }
             Event::Link { interface, link } => self.on_link(interface, link, now),
             Event::Checked {
                 check,
@@ -290,6 +295,7 @@ impl Engine {
             Event::SuccessorSeen { router } => {
                 self.with_router(&router, now, |router, deeds| router.sees_successor(now, deeds));
             }
+            Event::Robbed(robbed) => self.on_robbed(robbed, now),
             Event::Shutdown => self.shutdown(now),
         }
         self.forget_stopped();

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::config::file::Config;
 use crate::control::ServiceAction;
-use crate::ids::{CheckName, IfName, NotifyName, PluginName, RouterName, ServiceName};
+use crate::ids::{CheckName, Family, IfName, NotifyName, PluginName, RouterName, ServiceName};
 use crate::plugin::call::{ActionCall, CallError, CheckOutcome, Usage};
 use crate::plugin::channel::LoadedPlugin;
 use crate::service::action::{Exit, Started};
 use crate::service::failure::Class;
 use crate::service::look::Look;
 use crate::vrrp::addresses::Step;
+use crate::wire::claim::Claim;
 
 /// Everything that happens, as the engine is told it.
 #[derive(Clone, Debug)]
@@ -38,6 +39,13 @@ pub enum Event {
         outcome: CheckOutcome,
         /// How long it took.
         took: Duration,
+    },
+    /// Another host says that an address is its own (`Command::HearClaims`).
+    Claimed {
+        /// The router that holds it.
+        router: RouterName,
+        /// What it says.
+        claim: Claim,
     },
     /// An interface changed; `None`: it is gone.
     Link {
@@ -89,6 +97,8 @@ pub enum Event {
         /// What serves now, or why nothing changed.
         result: Result<LoadedPlugin, String>,
     },
+    /// Somebody else took away what this node has put on.
+    Robbed(Robbed),
     /// A new configuration, parsed.
     Reload(Box<Config>),
     /// A new configuration was refused; shown in status until one is accepted.
@@ -182,6 +192,31 @@ pub enum Event {
     WorkerDown(String),
     /// The worker is there; the text names its engine.
     WorkerUp(String),
+}
+
+/// A route or rule with our mark that somebody else has removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Robbed {
+    /// A route.
+    Route {
+        /// Its family.
+        family: Family,
+        /// Destination and prefix length.
+        destination: (IpAddr, u8),
+        /// Its table.
+        table: u32,
+        /// Its metric in the kernel.
+        metric: u32,
+    },
+    /// A routing rule.
+    Rule {
+        /// Its family.
+        family: Family,
+        /// Its priority.
+        priority: u32,
+    },
+    /// News were lost: there may be any of them.
+    Unknown,
 }
 
 /// What an operator moves.

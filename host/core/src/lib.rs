@@ -10,6 +10,7 @@
 //! | which packets count, and why one does not | `vrrp/accept.rs`, `vrrp/rejection.rs` |
 //! | who else speaks on a virtual router | `vrrp/peers.rs`, of others `vrrp/foreign.rs` |
 //! | who else is master | `vrrp/rivals.rs` |
+//! | who else has the addresses | `vrrp/claimants.rs` |
 //! | which checksum form is sent | `vrrp/checksum_forms.rs` |
 //! | when gratuitous ARP goes out | `vrrp/announcer.rs` |
 //! | what is put on the wire | `engine/sending.rs` |

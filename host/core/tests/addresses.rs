@@ -5,8 +5,10 @@ mod lan;
 use lan::Lan;
 use lan::config::{VIP, With, centis, id, ms, node, secs, vip};
 use standfast_core::command::Command;
-use standfast_core::event::Event;
-use standfast_core::ids::{Version, VrrpState};
+use standfast_core::config::route::{RouteKind, VirtualRoute, VirtualRule};
+use standfast_core::config::virtual_address::Scope;
+use standfast_core::event::{Event, Robbed};
+use standfast_core::ids::{Family, Version, VrrpState};
 use standfast_core::time::Instant;
 use standfast_core::vrrp::addresses::{Addresses, Listed, Meddling, Step};
 use standfast_core::wire::advert::Advert;
@@ -281,4 +283,98 @@ fn an_address_that_an_earlier_life_left_is_no_source() {
     let from_it =
         |command: &Command| matches!(command, Command::SendAdvert { source, .. } if *source == leftover);
     assert_eq!(lan.count(0, Instant::from_nanos(0), from_it), 0);
+}
+
+/// A master with a route and a rule.
+fn with_routes() -> Lan {
+    let config = node(100).with_router(|router| {
+        let network = ([10, 9, 0, 0].into(), 16);
+        router.routes.push(VirtualRoute {
+            family: Family::V4,
+            destination: network,
+            via: None,
+            dev: Some(id("eth1")),
+            source: None,
+            table: 254,
+            metric: None,
+            scope: Scope::Link,
+            kind: RouteKind::Unicast,
+            onlink: false,
+        });
+        router.rules.push(VirtualRule {
+            family: Family::V4,
+            from: Some(network),
+            to: None,
+            input: None,
+            output: None,
+            mark: None,
+            table: 100,
+            priority: 1000,
+        });
+    });
+    let mut lan = Lan::new([config]);
+    lan.wait_master(0, secs(5));
+    lan.run_for(secs(10));
+    lan
+}
+
+fn route(metric: u32) -> Event {
+    Event::Robbed(Robbed::Route {
+        family: Family::V4,
+        destination: ([10, 9, 0, 0].into(), 16),
+        table: 254,
+        metric,
+    })
+}
+
+#[test]
+fn a_route_or_a_rule_removed_by_others_is_back_in_milliseconds() {
+    let rule = |priority| {
+        let family = Family::V4;
+        Event::Robbed(Robbed::Rule { family, priority })
+    };
+    for (event, restored) in [
+        (route(0), 1),
+        (route(7), 0),
+        (rule(1000), 1),
+        (rule(999), 0),
+        (Event::Robbed(Robbed::Unknown), 1),
+    ] {
+        let mut lan = with_routes();
+        let now = lan.now;
+        lan.handle(0, event.clone());
+        // News of the addresses in between change nothing.
+        let link = lan.hands(0).link_event();
+        lan.handle(0, link);
+        lan.run_for(ms(5));
+        assert_eq!(adds(&lan, now), restored, "{event:?}");
+        let accused = lan.story().contains("was removed by someone else");
+        assert_eq!(
+            accused,
+            restored == 1 && !matches!(event, Event::Robbed(Robbed::Unknown))
+        );
+        assert!(lan.router(0).addresses_present && lan.router(0).address_error.is_none());
+    }
+}
+
+#[test]
+fn a_tug_of_war_for_a_route_is_fought_ten_times_a_second_at_most() {
+    let mut lan = with_routes();
+    let now = lan.now;
+    for _ in 0..1000 {
+        lan.handle(0, route(0));
+        lan.run_for(ms(1));
+    }
+    assert!((9..=11).contains(&adds(&lan, now)), "{}", adds(&lan, now));
+}
+
+#[test]
+fn who_has_let_go_misses_no_route() {
+    let mut lan = with_routes();
+    lan.shutdown(0);
+    lan.run_for(secs(10));
+    let now = lan.now;
+    lan.handle(0, route(0));
+    lan.run_for(secs(5));
+    assert_eq!(adds(&lan, now), 0);
 }

@@ -4,6 +4,7 @@ use standfast_core::config::derived::report;
 
 use crate::cli::ValidateArgs;
 use crate::cli::print::write;
+use crate::net::hindrances::hindrances;
 use crate::start::read_config_elsewhere;
 use crate::status_code::{Code, Failure};
 
@@ -23,7 +24,7 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<Code, Failure> {
         report.render()
     };
     write(&text)?;
-    for line in unread {
+    for line in unread.into_iter().chain(hindrances(&config)) {
         eprintln!("warning: {line}");
     }
     Ok(Code::Ok)

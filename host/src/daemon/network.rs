@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use standfast_core::config::file::Config;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::event::{Event, Link};
-use standfast_core::ids::{Family, IfName};
+use standfast_core::ids::{Family, IfName, RouterName};
 use standfast_core::time::Instant;
+use standfast_core::wire::claim::Claim;
 
 use crate::alarm::now;
 use crate::daemon::Daemon;
@@ -64,6 +65,18 @@ impl Daemon {
             self.hands.sockets.on_link(&interface, state.as_ref());
             self.prepare_devices(&interface, state.as_ref());
             self.tell_link(interface, state);
+        }
+    }
+
+    /// Somebody says that it has addresses of ours. What this node has said itself comes back by some bridges, or from
+    /// another of its interfaces on the same link.
+    pub(super) fn on_claims(&mut self, claims: Vec<(RouterName, Claim)>) {
+        for (router, claim) in claims {
+            let mut virtual_macs = self.hands.virtual_macs.values();
+            let own = virtual_macs.any(|own| own.mac == claim.mac) || self.hands.links.has_mac(claim.mac);
+            if !own {
+                self.engine.handle(Event::Claimed { router, claim }, now());
+            }
         }
     }
 

@@ -39,6 +39,7 @@ impl Daemon {
         // Not of the runtime's pool, which panics when there is no thread to be had.
         let reader = thread::Builder::new().name("reload".into()).spawn(move || {
             let result = read(&path);
+            let _ = result.as_ref().map(start::tell_hindrances);
             let _ = done.blocking_send(Reread { number, result });
         });
         if let Err(error) = reader {

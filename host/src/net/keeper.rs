@@ -23,6 +23,8 @@ pub(crate) struct Keeper {
     ended: Receiver<()>,
     /// The last job did not fit: that is told once.
     full: AtomicBool,
+    /// Number of the socket by which it changes the kernel's tables.
+    port: u32,
 }
 
 impl Keeper {
@@ -40,6 +42,7 @@ impl Keeper {
         answer: impl Fn(Answer) + Send + 'static,
     ) -> io::Result<Self> {
         let kernel = RouteSocket::open()?;
+        let port = kernel.port();
         let filters = Filters::start(nft)?;
         let (jobs, queue) = sync_channel(QUEUE);
         let (ending, ended) = sync_channel(1);
@@ -60,7 +63,13 @@ impl Keeper {
             jobs,
             ended,
             full: AtomicBool::new(false),
+            port,
         })
+    }
+
+    /// The number of its socket, by which the kernel names it.
+    pub(crate) fn port(&self) -> u32 {
+        self.port
     }
 
     /// Queues a job. `Err`: too much is waiting.

@@ -107,6 +107,11 @@ impl LinkTable {
         }
     }
 
+    /// Whether any interface has it.
+    pub(crate) fn has_mac(&self, mac: [u8; 6]) -> bool {
+        self.links.values().any(|link| link.mac == mac)
+    }
+
     fn find(&self, name: &IfName) -> Option<(u32, &Link, &[LinkAddress])> {
         let index = *self.names.get(name.as_str())?;
         let addresses = self.addresses.get(&index).map_or(&[][..], Vec::as_slice);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
@@ -110,6 +111,22 @@ impl Links {
     pub(crate) fn place(&self, name: &IfName) -> Option<(u32, Mac)> {
         let link = self.reported.get(name)?.as_ref()?;
         Some((link.index, Mac(link.mac)))
+    }
+
+    /// Whether an interface of this host, watched or not, has this MAC.
+    pub(crate) fn has_mac(&self, mac: Mac) -> bool {
+        self.table.has_mac(mac.0)
+    }
+
+    /// What the node speaks from in IPv6 on an interface, if it is there: no virtual address.
+    pub(crate) fn link_local(&self, name: &IfName) -> Option<Ipv6Addr> {
+        let link = self.reported.get(name)?.as_ref()?;
+        link.addresses.iter().find_map(|held| match held.address {
+            IpAddr::V6(address) if address.is_unicast_link_local() && held.usable && !held.ours => {
+                Some(address)
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        })
     }
 
     /// Waits until watched interfaces differ from what was told before, and tells their whole state; `None`: gone.

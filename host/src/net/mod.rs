@@ -2,10 +2,13 @@
 
 pub(crate) mod addresses;
 pub(crate) mod arrival;
+pub(crate) mod bpf;
+pub(crate) mod claims;
 pub(crate) mod device;
 pub(crate) mod filter;
 pub(crate) mod filter_wishes;
 pub(crate) mod filters;
+pub(crate) mod hindrances;
 pub(crate) mod holdings;
 pub(crate) mod jobs;
 pub(crate) mod keeper;
@@ -22,6 +25,7 @@ pub(crate) mod performer;
 pub(crate) mod route_entry;
 pub(crate) mod route_message;
 pub(crate) mod route_socket;
+pub(crate) mod route_watch;
 pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod socket_option;

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::NlasIterator;
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::libc;
 use standfast_core::config::route::{RouteKind, VirtualRoute};
 use standfast_core::config::virtual_address::Scope;
@@ -54,6 +54,20 @@ impl Entry {
             }
         }
         Some(entry)
+    }
+
+    /// Where it stands: family, destination, table and metric. `None`: it is no route for packets of IP.
+    pub(super) fn place(&self) -> Option<(Family, (IpAddr, u8), u32, u32)> {
+        let (family, any) = if self.header.address_family == AddressFamily::Inet {
+            (Family::V4, IpAddr::from([0; 4]))
+        } else if self.header.address_family == AddressFamily::Inet6 {
+            (Family::V6, IpAddr::from([0; 16]))
+        } else {
+            return None;
+        };
+        let destination = self.destination.unwrap_or(any);
+        let length = self.header.destination_prefix_length;
+        Some((family, (destination, length), self.table, self.metric))
     }
 
     /// Whether it is ours and in the place where this route belongs: there is room for one.

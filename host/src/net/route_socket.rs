@@ -3,6 +3,7 @@
 //! It waits for the kernel, and so does whoever calls it: for the keeper's thread, never for the loop's.
 
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use netlink_packet_core::{
@@ -10,6 +11,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::libc;
+use nix::sys::socket::{NetlinkAddr, bind, getsockname};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::net::socket_option::set;
@@ -77,11 +79,18 @@ impl RouteSocket {
         socket.set_write_timeout(Some(PATIENCE))?;
         // A refusal need not repeat the request.
         set(&socket, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, &1_i32)?;
+        // It has its number from now on, not from the first request on.
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
         Ok(Self {
             socket,
             sequence: 0,
             buffer: vec![0; DATAGRAM],
         })
+    }
+
+    /// Its number: the kernel names it in the news of what it has done for this one. 0: not known.
+    pub(crate) fn port(&self) -> u32 {
+        getsockname::<NetlinkAddr>(self.socket.as_raw_fd()).map_or(0, |own| own.pid())
     }
 
     /// Carries all the requests out, in order.

@@ -16,6 +16,7 @@ use nix::sys::socket::{LinkAddr, recvfrom};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use standfast_core::ids::{Family, RouterName};
 
+use crate::net::bpf::{EQUAL, EQUAL_X, LEAVE, LOAD_BYTE, LOAD_WORD, OUTGOING, PACKET_TYPE, TAKE, TO_X};
 use crate::realtime;
 
 /// The near end of the thread.
@@ -205,18 +206,6 @@ const LONGEST: Duration = Duration::from_secs(180);
 const ICMPV6: u8 = 58;
 const ADVERTISEMENT: u8 = 136;
 
-// Classic BPF (linux/filter.h): load from the packet, compare, take it or not.
-const LOAD_WORD: u16 = 0x20;
-const LOAD_BYTE: u16 = 0x30;
-const TO_X: u16 = 0x07;
-const EQUAL: u16 = 0x15;
-const EQUAL_X: u16 = 0x1d;
-const RETURN: u16 = 0x06;
-/// SKF_AD_OFF + SKF_AD_PKTTYPE.
-const PACKET_TYPE: u32 = 0xffff_f004;
-const OUTGOING: u32 = 4;
-const ALL: u32 = 0xffff;
-
 /// ARP in which sender and target are the same address.
 const GRATUITOUS: [SockFilter; 8] = [
     SockFilter::new(LOAD_WORD, 0, 0, PACKET_TYPE),
@@ -225,8 +214,8 @@ const GRATUITOUS: [SockFilter; 8] = [
     SockFilter::new(TO_X, 0, 0, 0),
     SockFilter::new(LOAD_WORD, 0, 0, 38),
     SockFilter::new(EQUAL_X, 0, 1, 0),
-    SockFilter::new(RETURN, 0, 0, ALL),
-    SockFilter::new(RETURN, 0, 0, 0),
+    TAKE,
+    LEAVE,
 ];
 /// ICMPv6 neighbour advertisements right behind the IPv6 header.
 const ADVERTISEMENTS: [SockFilter; 8] = [
@@ -236,8 +225,8 @@ const ADVERTISEMENTS: [SockFilter; 8] = [
     SockFilter::new(EQUAL, 0, 3, ICMPV6 as u32),
     SockFilter::new(LOAD_BYTE, 0, 0, 54),
     SockFilter::new(EQUAL, 0, 1, ADVERTISEMENT as u32),
-    SockFilter::new(RETURN, 0, 0, ALL),
-    SockFilter::new(RETURN, 0, 0, 0),
+    TAKE,
+    LEAVE,
 ];
 
 #[cfg(test)]

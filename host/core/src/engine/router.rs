@@ -18,6 +18,7 @@ use crate::time::Instant;
 use crate::vrrp::accept::{Accepted, Arrival, judge};
 use crate::vrrp::addresses::Addresses;
 use crate::vrrp::announcer::Announcer;
+use crate::vrrp::claimants::Claimants;
 use crate::vrrp::handing_over::HandingOver;
 use crate::vrrp::machine::{Action, Machine, Standing};
 use crate::vrrp::peers::Peers;
@@ -67,6 +68,7 @@ pub(crate) struct Router {
     pub(super) handed: Option<Handed>,
     pub(crate) peers: Peers,
     pub(crate) rivals: Rivals,
+    pub(crate) claimants: Claimants,
     /// Numbers of keyed hashes, own and heard.
     pub(crate) numbers: Numbers,
     /// What the wall clock reads; the engine sets it.
@@ -100,6 +102,7 @@ impl Router {
             listed: BTreeSet::new(),
             announced: BTreeSet::new(),
             rivals: Rivals::default(),
+            claimants: Claimants::default(),
             numbers: Numbers::default(),
             clock: Clock::default(),
             voice: Voice::default(),
@@ -189,6 +192,9 @@ impl Router {
             self.remove_strays(&Holdings::default(), deeds);
         }
         self.announce(now, deeds);
+        if !self.is_silent() {
+            self.ask_around(now, deeds);
+        }
         self.peers.poll(now, &mut self.voice);
         self.rivals.poll(now, &mut self.voice);
         deeds.news.extend(self.voice.take());
@@ -253,7 +259,9 @@ impl Router {
         let announce = self.announcer.deadline().filter(|_| speaks);
         let announce = announce.map(|at| (at, "announce"));
         let peers = self.peers.deadline().map(|at| (at, "peer"));
-        let rivals = self.rivals.deadline().map(|at| (at, "rival"));
+        let claimants = self.claimants.deadline().filter(|_| speaks);
+        let rivals = [self.rivals.deadline(), claimants].into_iter().flatten().min();
+        let rivals = rivals.map(|at| (at, "rival"));
         let over = self.handing_over.map(|over| (over.until(), "hand-over"));
         [self.machine.deadline(), addresses, announce, peers, rivals, over]
             .into_iter()
@@ -314,7 +322,10 @@ impl Router {
                     if from == VrrpState::Master {
                         self.counters.released_master += 1;
                         self.rivals.resigned(&mut self.voice);
-                        deeds.news.extend(self.voice.take());
+                        self.end_asking(deeds);
+                    }
+                    if to == VrrpState::Master {
+                        self.begin_asking(now);
                     }
                     if from == VrrpState::Fault {
                         deeds.commands.extend(self.greeting());

@@ -90,6 +90,7 @@ fn router_status(router: &Router, now: Instant) -> RouterStatus {
         addresses,
         peers,
         rivals,
+        claimants,
         counters,
         lateness,
         reasons,
@@ -133,7 +134,11 @@ fn router_status(router: &Router, now: Instant) -> RouterStatus {
         master_priority: heard.map(|heard| heard.priority),
         timer_ms: machine.deadline().map(|(at, _)| millis(at.since(now))),
         checksum: router.checksum().map(|sent| sent.to_string()),
-        alarms: rivals.alarms().chain(peers.alarms()).collect(),
+        alarms: rivals
+            .alarms()
+            .chain(peers.alarms())
+            .chain(claimants.alarms(now))
+            .collect(),
         peers: peers
             .speakers()
             .iter()

@@ -71,6 +71,8 @@ pub struct Addresses {
     witnessed: bool,
     pending: Option<Pending>,
     retry: Option<Instant>,
+    /// Something that goes with them was taken away, whatever the list of the addresses says.
+    robbed: bool,
     last_restore: Option<Instant>,
     error: Option<String>,
 }
@@ -154,12 +156,26 @@ impl Addresses {
         })
     }
 
+    /// Somebody else took away what goes with them; undone at the next `poll`. `false`: it is to be undone already.
+    pub fn robbed(&mut self, now: Instant) -> bool {
+        if !self.wanted || self.retry.is_some() {
+            return false;
+        }
+        let at = self
+            .last_restore
+            .map_or(now, |last| (last + RESTORE_LIMIT).max(now));
+        self.retry = Some(at);
+        self.last_restore = self.retry;
+        self.robbed = true;
+        true
+    }
+
     /// A step whose time has come.
     pub fn poll(&mut self, now: Instant) -> Option<Step> {
         if self.deadline().is_none_or(|at| at > now) {
             return None;
         }
-        if self.pending.is_some() {
+        if self.pending.is_some_and(|pending| pending.limit <= now) {
             let limit = ANSWER_LIMIT.as_secs();
             self.error = Some(format!("the kernel did not answer within {limit} s"));
         }
@@ -174,7 +190,7 @@ impl Addresses {
 
     /// Whether the kernel has confirmed what is wanted.
     pub fn settled(&self) -> bool {
-        self.pending.is_none() && self.present == Some(self.wanted)
+        self.pending.is_none() && self.present == Some(self.wanted) && !self.robbed
     }
 
     /// Whether they are wanted on this node.
@@ -197,6 +213,7 @@ impl Addresses {
         // What was known is so no longer: this step, and those before it, may be carried out or not.
         self.present = None;
         self.retry = None;
+        self.robbed = false;
         self.witnessed = false;
         self.pending = Some(Pending {
             step,

@@ -1,6 +1,9 @@
-//! Gratuitous ARP as bytes: tells every host on the link which MAC a virtual address has now.
+//! Gratuitous ARP as bytes: tells every host on the link which MAC a virtual address has now. And the question who else
+//! has it.
 
 use std::net::Ipv4Addr;
+
+use crate::ids::Mac;
 
 /// Length of a gratuitous ARP frame, Ethernet header included.
 pub const FRAME_LEN: usize = 42;
@@ -10,6 +13,21 @@ pub const FRAME_LEN: usize = 42;
 /// A request to everyone in which sender and target are the same address and the target MAC is all ones: byte for
 /// byte what keepalived sends (keepalived 2.6).
 pub fn gratuitous(sender: [u8; 6], address: Ipv4Addr) -> [u8; FRAME_LEN] {
+    request(sender, address, BROADCAST, address)
+}
+
+/// The frame that asks who has `address`, and teaches nobody anything: the sender's own address is 0.0.0.0 (RFC 5227
+/// section 2.1.1).
+pub fn probe(sender: Mac, address: Ipv4Addr) -> [u8; FRAME_LEN] {
+    request(sender.0, Ipv4Addr::UNSPECIFIED, [0; 6], address)
+}
+
+fn request(
+    sender: [u8; 6],
+    sender_address: Ipv4Addr,
+    target: [u8; 6],
+    target_address: Ipv4Addr,
+) -> [u8; FRAME_LEN] {
     let mut frame = [0; FRAME_LEN];
     let parts: [&[u8]; 8] = [
         &BROADCAST,
@@ -17,9 +35,9 @@ pub fn gratuitous(sender: [u8; 6], address: Ipv4Addr) -> [u8; FRAME_LEN] {
         &ETHERTYPE_ARP,
         &REQUEST_IPV4_OVER_ETHERNET,
         &sender,
-        &address.octets(),
-        &BROADCAST,
-        &address.octets(),
+        &sender_address.octets(),
+        &target,
+        &target_address.octets(),
     ];
     for (&byte, place) in parts.iter().copied().flatten().zip(&mut frame) {
         *place = byte;
@@ -47,5 +65,13 @@ mod tests {
             0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 192, 168, 31, 5,
         ];
         assert_eq!(frame, expected);
+    }
+
+    #[test]
+    fn a_probe_asks_and_names_no_address_of_the_sender() {
+        let question = probe(Mac([2, 0, 0, 0, 0, 7]), Ipv4Addr::new(192, 0, 2, 10));
+        assert_eq!(question[28..32], [0; 4]);
+        assert_eq!(question[32..38], [0; 6]);
+        assert_eq!(question[38..42], [192, 0, 2, 10]);
     }
 }

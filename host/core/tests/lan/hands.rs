@@ -149,7 +149,11 @@ impl Hands {
     pub(crate) fn perform(&mut self, command: Command, now: Instant) -> Vec<Later> {
         self.commands.push((now, command.clone()));
         match command {
-            Command::SendAdvert { .. } | Command::Announce { .. } | Command::RenewLeases { .. } => Vec::new(),
+            Command::SendAdvert { .. }
+            | Command::Announce { .. }
+            | Command::HearClaims { .. }
+            | Command::Probe { .. }
+            | Command::RenewLeases { .. } => Vec::new(),
             Command::AwaitSuccessor { router, addresses } => {
                 let addresses = addresses.into_iter().map(|(_, address)| address);
                 self.awaited.insert(router.clone(), addresses.collect());

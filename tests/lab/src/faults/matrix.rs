@@ -299,7 +299,8 @@ pub(super) const NOT_RUN: &[(&str, &str)] = &[
         "22",
         "this kernel has no netem; the simulator delays, doubles and reorders",
     ),
-    ("25, 34, 36, 37", "e2e tests of peers, addresses and `around::…`"),
+    ("25, 37", "e2e tests `guard::…`"),
+    ("34, 36", "e2e tests of peers, addresses and `around::…`"),
     (
         "27 to 31",
         "e2e tests `checks::…`, `hotload::…`, `cage::…` and the core's `health`",
