@@ -7,6 +7,7 @@ mod cage;
 mod carry;
 mod checks;
 mod cli;
+mod draining;
 mod election;
 mod events;
 mod failover;
@@ -132,6 +133,13 @@ const TESTS: &[Test] = tests![
     moving::what_nobody_takes_over_is_served_on,
     carry::killed_master_carries_on_unnoticed,
     carry::spoilt_record_is_ignored,
+    draining::connections_outlive_a_handover,
+    draining::connections_outlive_a_handover_over_ipv6,
+    draining::connections_outlive_a_move_there_and_back,
+    draining::a_stop_drains_and_leaves_nothing,
+    draining::nothing_is_left_of_killed_daemons,
+    draining::beside_keepalived_nothing_is_held,
+    draining::without_nft_the_move_happens_all_the_same,
     leases::a_frozen_master_loses_its_addresses_and_wakes_as_backup,
     leases::a_lone_master_takes_its_addresses_again_when_it_wakes,
     leases::without_a_lease_addresses_stay_and_a_reload_gives_them_one,

@@ -14,6 +14,7 @@ use standfast_core::config::file::Config;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
 use standfast_core::ids::IfName;
+use standfast_core::vrrp::draining::ON_STOP;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
@@ -25,9 +26,12 @@ use crate::alone::alone;
 use crate::control::server::{Asked, Told, listen};
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
-use crate::effects::{Hands, tell_answers, tell_successors};
+use crate::effects::{Hands, tell_answers, tell_connections, tell_forwarding, tell_successors};
 use crate::journal::Journal;
 use crate::masters::{Left, Masters};
+use crate::net::drains::Drains;
+use crate::net::filter;
+use crate::net::forwarder::Forwarder;
 use crate::net::jobs::Job;
 use crate::net::keeper::Keeper;
 use crate::net::leftovers::{Keep, Unspoken};
@@ -131,6 +135,9 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     let keeper = Keeper::start(options.runtime_dir.clone(), answers)
         .map_err(|e| start::open_failure("netlink", &e))?;
     let successors = Successors::start(tell_successors(event_sender.clone())).map_err(runtime)?;
+    let drains = Drains::start(tell_connections(event_sender.clone())).map_err(runtime)?;
+    let told = tell_forwarding(event_sender.clone());
+    let forwarder = Forwarder::start(&options.runtime_dir, filter::run, told).map_err(runtime)?;
     let (asked_sender, asked) = mpsc::channel(EVENTS);
     let socket = options.runtime_dir.join("control.sock");
     listen(&socket, asked_sender).map_err(|e| start::open_failure(socket.display(), &e))?;
@@ -162,8 +169,11 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         askers: BTreeMap::new(),
         keeper,
         successors,
+        drains,
+        forwarder,
         events: event_sender,
     };
+    hands.prepare_forwarding(&config);
     // Of an earlier life.
     hands.queue(Job::Keep(needed(&config)));
     let index = |name: IfName| hands.links.snapshot(&name).map(|link| (name, link.index));
@@ -206,7 +216,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     hands.masters.end();
     // The keeper does not wait for somebody to hear its answers.
     drop(events);
-    if !hands.keeper.finish() {
+    if !hands.forwarder.finish() || !hands.keeper.finish() {
         tracing::warn!("not everything was put back in time; the next start goes on with it");
     }
     // What remains of the socket would only mislead.
@@ -320,6 +330,7 @@ impl Daemon {
                     source: received.source,
                     destination: received.destination,
                     ttl: received.ttl,
+                    keeps: received.keeps,
                     waited: received.waited,
                     payload: received.payload,
                 };
@@ -347,7 +358,10 @@ impl Daemon {
         let hooks = self.config.notifies.values().map(|hook| hook.at_stop.within);
         // Those told before the release, and those told after it.
         let hooks = hooks.max().unwrap_or_default() * 2;
-        longest.unwrap_or_default() + hooks + Duration::from_secs(10)
+        // What is drained before the services end.
+        let drain = self.config.routers.values().any(|router| router.drain.is_some());
+        let drain = if drain { ON_STOP } else { Duration::ZERO };
+        longest.unwrap_or_default() + hooks + drain + Duration::from_secs(10)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod acts;
 pub mod carrying;
+mod draining;
 mod due;
 mod fitness;
 mod groups;
@@ -289,6 +290,16 @@ impl Engine {
             Event::Move { moving, ticket } => self.on_move(&moving, ticket, now),
             Event::SuccessorSeen { router } => {
                 self.with_router(&router, now, |router, deeds| router.sees_successor(now, deeds));
+            }
+            Event::Connections { router, result } => {
+                self.with_router(&router, now, |router, deeds| {
+                    router.on_connections(result, now, deeds);
+                });
+            }
+            Event::Forwarding { router, result } => {
+                self.with_router(&router, now, |router, deeds| {
+                    router.on_forwarding(result, now, deeds)
+                });
             }
             Event::Shutdown => self.shutdown(now),
         }

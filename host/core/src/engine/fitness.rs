@@ -23,6 +23,8 @@ impl Engine {
             | Event::Act(_)
             | Event::AddressesDone { .. }
             | Event::Checked { .. }
+            | Event::Connections { .. }
+            | Event::Forwarding { .. }
             | Event::SendFailed { .. }
             | Event::SuccessorSeen { .. }
             | Event::Notified { .. }

@@ -8,6 +8,7 @@ pub mod accept;
 pub mod addresses;
 pub mod announcer;
 pub mod checksum_forms;
+pub mod draining;
 pub mod foreign;
 pub mod handing_over;
 pub mod machine;
