@@ -16,8 +16,6 @@ use standfast_lab::standfast::{self, Daemon};
 use standfast_lab::wait::{holds_for, wait_until};
 use standfast_lab::world::{VIP, World};
 
-/// Connections of each test.
-const CROWD: usize = 50;
 const ROUND: Duration = Duration::from_millis(50);
 /// Whatever ends, ends within this on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -26,11 +24,11 @@ const SOON: Duration = Duration::from_secs(30);
 /// last one has ended, nothing is left at the old node, and at the new one when its time is up.
 pub(crate) fn connections_outlive_a_handover() -> Result<()> {
     let scene = Scene::new("8s")?;
-    let crowd = Crowd::start(&scene.pair.world.client, VIP.into(), CROWD, ROUND)?;
+    let crowd = Crowd::start(&scene.pair.world.client, VIP.into(), size(), ROUND)?;
     scene.hand_over()?;
     let (one, two) = (&scene.pair.one, &scene.pair.two);
     one.wait_status("lb01 drains", SOON, |status| {
-        status.router("VI_1")["draining"]["connections"] == CROWD
+        status.router("VI_1")["draining"]["connections"] == size()
     })?;
     let status = two.ask(&["status"])?;
     ensure!(
@@ -54,6 +52,7 @@ pub(crate) fn connections_outlive_a_handover_over_ipv6() -> Result<()> {
     let vip = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x31, 0, 0, 0, 5, 7));
     for (node, own) in [(&world.lb01, "11"), (&world.lb02, "12"), (&world.client, "100")] {
         let own = format!("2001:db8:31::{own}/64");
+        node.must(&["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0"])?;
         node.must(&["ip", "addr", "add", &own, "dev", "eth1", "nodad"])?;
     }
     let file = |node: &Node, priority: u8| {
@@ -70,7 +69,7 @@ pub(crate) fn connections_outlive_a_handover_over_ipv6() -> Result<()> {
     wait_until("lb01 is master", ELECTION, || {
         Ok(one.status()?.router(&name)["addresses_present"] == true && world.owners.has("lb01", vip))
     })?;
-    let crowd = Crowd::start(&world.client, vip, CROWD, ROUND)?;
+    let crowd = Crowd::start(&world.client, vip, size(), ROUND)?;
     let moved = one.ask(&["handover", &name])?;
     ensure!(moved.code() == Some(0), "{}", moved.text());
     wait_until("lb02 alone has it", ELECTION, || {
@@ -93,14 +92,14 @@ pub(crate) fn connections_outlive_a_handover_over_ipv6() -> Result<()> {
 pub(crate) fn connections_outlive_a_move_there_and_back() -> Result<()> {
     let scene = Scene::new("60s")?;
     let client = &scene.pair.world.client;
-    let first = Crowd::start(client, VIP.into(), CROWD, ROUND)?;
+    let first = Crowd::start(client, VIP.into(), size(), ROUND)?;
     scene.hand_over()?;
-    let second = Crowd::start(client, VIP.into(), CROWD, ROUND)?;
+    let second = Crowd::start(client, VIP.into(), size(), ROUND)?;
     let resumed = scene.pair.one.ask(&["resume", "VI_1"])?;
     ensure!(resumed.code() == Some(0), "{}", resumed.text());
     scene.pair.wait_owner(&scene.pair.world.lb01, ELECTION)?;
     scene.pair.two.wait_status("lb02 drains", SOON, |status| {
-        status.router("VI_1")["draining"]["connections"] == CROWD
+        status.router("VI_1")["draining"]["connections"] == size()
     })?;
     all_survived(&first.end()?, '1')?;
     all_survived(&second.end()?, '2')?;
@@ -111,7 +110,7 @@ pub(crate) fn connections_outlive_a_move_there_and_back() -> Result<()> {
 /// A stop waits for connections, but not for long, and leaves nothing behind.
 pub(crate) fn a_stop_drains_and_leaves_nothing() -> Result<()> {
     let scene = Scene::new("60s")?;
-    let crowd = Crowd::start(&scene.pair.world.client, VIP.into(), CROWD, ROUND)?;
+    let crowd = Crowd::start(&scene.pair.world.client, VIP.into(), size(), ROUND)?;
     scene.pair.one.program.signal("TERM")?;
     scene.pair.wait_owner(&scene.pair.world.lb02, ELECTION)?;
     holds_for("lb01 drains", Duration::from_secs(3), || {
@@ -126,7 +125,7 @@ pub(crate) fn a_stop_drains_and_leaves_nothing() -> Result<()> {
 /// Both daemons are killed while one drains and the other forwards: the next lives clean up.
 pub(crate) fn nothing_is_left_of_killed_daemons() -> Result<()> {
     let scene = Scene::new("60s")?;
-    let crowd = Crowd::start(&scene.pair.world.client, VIP.into(), CROWD, ROUND)?;
+    let crowd = Crowd::start(&scene.pair.world.client, VIP.into(), size(), ROUND)?;
     scene.hand_over()?;
     let world = &scene.pair.world;
     for daemon in [&scene.pair.one, &scene.pair.two] {
@@ -221,6 +220,12 @@ fn config(priority: u8, span: &str) -> Config {
     Config::new(3, priority).line(&format!("drain-connections \"{span}\""))
 }
 
+/// Connections of each test: 50, or what the environment says.
+fn size() -> usize {
+    let said = std::env::var("STANDFAST_LAB_CROWD").ok();
+    said.and_then(|said| said.parse().ok()).unwrap_or(50)
+}
+
 fn servers(world: &World) -> Result<Vec<Program>> {
     world.balancers().into_iter().map(server).collect()
 }
@@ -242,10 +247,13 @@ fn ready(daemon: &Daemon) -> Result<()> {
 
 fn all_survived(tale: &Tale, at: char) -> Result<()> {
     say::line(&format!(
-        "{} of {CROWD} connections survived, {} answers, the slowest took {:?}",
-        tale.alive, tale.answers, tale.worst
+        "{} of {} connections survived, {} answers, the slowest took {:?}",
+        tale.alive,
+        size(),
+        tale.answers,
+        tale.worst
     ));
-    ensure!(tale.alive == CROWD && tale.by == [(at, CROWD)], "{tale:?}");
+    ensure!(tale.alive == size() && tale.by == [(at, size())], "{tale:?}");
     Ok(())
 }
 

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use standfast_core::config::drain::ON_STOP;
 use standfast_core::config::file::Config;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
 use standfast_core::ids::IfName;
-use standfast_core::vrrp::draining::ON_STOP;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};

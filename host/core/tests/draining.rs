@@ -7,12 +7,13 @@ use std::time::Duration;
 use lan::Lan;
 use lan::config::{ROUTER, With, ms, node, secs};
 use standfast_core::command::Command;
+use standfast_core::config::drain::ON_STOP;
 use standfast_core::config::file::Config;
 use standfast_core::config::router::Preempt;
 use standfast_core::event::{Event, Moving};
 use standfast_core::ids::VrrpState;
 use standfast_core::time::Instant;
-use standfast_core::vrrp::draining::{ON_STOP, READY};
+use standfast_core::vrrp::draining::READY;
 
 const SPAN: Duration = Duration::from_secs(300);
 

@@ -28,6 +28,8 @@ fn written(value: &KdlValue) -> Result<Option<Duration>, Wrong> {
     value::duration(SHORTEST..=LONGEST)(value).map(Some)
 }
 
+/// Who is being stopped serves so long beside its successor before its services end.
+pub const ON_STOP: Duration = Duration::from_secs(10);
 const UNLESS_WRITTEN: Duration = Duration::from_secs(300);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(3600);

@@ -7,7 +7,7 @@ pub mod auth;
 pub mod bounds;
 pub mod check;
 pub mod derived;
-mod drain;
+pub mod drain;
 pub mod error;
 pub mod file;
 pub mod garp;

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::config::drain::ON_STOP;
 use crate::time::Instant;
 
-/// Who is being stopped serves so long beside its successor before its services end.
-pub const ON_STOP: Duration = Duration::from_secs(10);
 /// A new master waits so long at most until it can forward: the old one answers for longer (`handing_over::BOTH`).
 pub const READY: Duration = Duration::from_millis(60);
 /// The kernel's own limit comes so much later than ours: it is for who cannot end it any more.
