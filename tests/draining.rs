@@ -66,6 +66,10 @@ pub(crate) fn connections_outlive_a_handover_over_ipv6() -> Result<()> {
     let one = start(&world.lb01, &file(&world.lb01, 150))?;
     let two = start(&world.lb02, &file(&world.lb02, 100))?;
     let name = Router::ipv6(7).name;
+    wait_until("lb02 follows lb01", ELECTION, || {
+        let router = two.status()?.router(&name).clone();
+        Ok(router["state"] == "BACKUP" && !router["master"].is_null())
+    })?;
     wait_until("lb01 is master", ELECTION, || {
         Ok(one.status()?.router(&name)["addresses_present"] == true && world.owners.has("lb01", vip))
     })?;
