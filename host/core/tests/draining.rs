@@ -80,11 +80,11 @@ fn stops(lan: &mut Lan, node: usize, start: Instant) -> usize {
 }
 
 fn why(lan: &Lan, node: usize) -> String {
-    lan.engine(node).why(ROUTER, lan.now).unwrap().join("\n")
+    lan.engine(node).why(ROUTER, lan.now).expect("known").join("\n")
 }
 
 fn count(lan: &mut Lan, node: usize, connections: usize) {
-    let (router, result) = (ROUTER.parse().unwrap(), Ok(connections));
+    let (router, result) = (lan::config::id(ROUTER), Ok(connections));
     lan.handle(node, Event::Connections { router, result });
 }
 
