@@ -7,6 +7,7 @@ mod cage;
 mod carry;
 mod checks;
 mod cli;
+mod draining;
 mod election;
 mod events;
 mod failover;
@@ -151,6 +152,13 @@ const TESTS: &[Test] = tests![
     guard::routes_and_rules_deleted_by_others_are_put_back,
     guard::addresses_and_routes_survive_flush_flap_and_removal_of_the_interface,
     guard::settings_that_hide_the_vip_are_told,
+    draining::connections_outlive_a_handover,
+    draining::connections_outlive_a_handover_over_ipv6,
+    draining::connections_outlive_a_move_there_and_back,
+    draining::a_stop_drains_and_leaves_nothing,
+    draining::nothing_is_left_of_killed_daemons,
+    draining::beside_keepalived_nothing_is_held,
+    draining::without_nft_the_move_happens_all_the_same,
     leases::a_frozen_master_loses_its_addresses_and_wakes_as_backup,
     leases::a_lone_master_takes_its_addresses_again_when_it_wakes,
     leases::without_a_lease_addresses_stay_and_a_reload_gives_them_one,

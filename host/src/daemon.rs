@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use standfast_core::config::drain::ON_STOP;
 use standfast_core::config::file::Config;
 use standfast_core::engine::Engine;
 use standfast_core::event::{Event, Packet};
@@ -31,11 +32,14 @@ use crate::daemon::guarded::Pulse;
 use crate::daemon::network::{ToldTime, needed, virtual_macs};
 use crate::daemon::reload::Reread;
 use crate::daemon::waiting::{Signals, tick, until};
-use crate::effects::{Hands, tell_answers, tell_robbed, tell_successors};
+use crate::effects::{Hands, tell_answers, tell_connections, tell_forwarding, tell_robbed, tell_successors};
 use crate::goodbyes::Goodbyes;
 use crate::journal::Journal;
 use crate::masters::{Left, Masters};
 use crate::net::claims::Claims;
+use crate::net::drains::Drains;
+use crate::net::filter;
+use crate::net::forwarder::Forwarder;
 use crate::net::jobs::Job;
 use crate::net::keeper::Keeper;
 use crate::net::leftovers::{Keep, Unspoken};
@@ -148,6 +152,9 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         .map_err(|e| start::open_failure("netlink", &e))?;
     let successors = Successors::start(tell_successors(event_sender.clone())).map_err(runtime)?;
     route_watch::start(keeper.port(), tell_robbed(event_sender.clone())).map_err(runtime)?;
+    let drains = Drains::start(tell_connections(event_sender.clone())).map_err(runtime)?;
+    let told = tell_forwarding(event_sender.clone());
+    let forwarder = Forwarder::start(&options.runtime_dir, filter::run, told).map_err(runtime)?;
     let (asked_sender, asked) = mpsc::channel(EVENTS);
     let socket = options.runtime_dir.join("control.sock");
     listen(&socket, asked_sender).map_err(|e| start::open_failure(socket.display(), &e))?;
@@ -181,8 +188,11 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
         keeper,
         successors,
         claims: Claims::new(),
+        drains,
+        forwarder,
         events: event_sender,
     };
+    hands.prepare_forwarding(&config);
     // Of an earlier life.
     hands.queue(Job::Keep(needed(&config)));
     let index = |name: IfName| hands.links.snapshot(&name).map(|link| (name, link.index));
@@ -229,7 +239,7 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     hands.masters.end();
     // The keeper does not wait for somebody to hear its answers.
     drop(events);
-    if !hands.keeper.finish() {
+    if !hands.forwarder.finish() || !hands.keeper.finish() {
         tracing::warn!("not everything was put back in time; the next start goes on with it");
     }
     // What remains of the socket would only mislead.
@@ -348,6 +358,7 @@ impl Daemon {
                     source: received.source,
                     destination: received.destination,
                     ttl: received.ttl,
+                    keeps: received.keeps,
                     waited: received.waited,
                     payload: received.payload,
                 };
@@ -375,6 +386,9 @@ impl Daemon {
         let hooks = self.config.notifies.values().map(|hook| hook.at_stop.within);
         // Those told before the release, and those told after it.
         let hooks = hooks.max().unwrap_or_default() * 2;
-        longest.unwrap_or_default() + hooks + Duration::from_secs(10)
+        // What is drained before the services end.
+        let drain = self.config.routers.values().any(|router| router.drain.is_some());
+        let drain = if drain { ON_STOP } else { Duration::ZERO };
+        longest.unwrap_or_default() + hooks + drain + Duration::from_secs(10)
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use standfast_core::command::Command;
+use standfast_core::config::file::Config;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::event::{Event, Robbed};
 use standfast_core::ids::{Family, IfName, Mac, RouterName};
@@ -22,6 +23,9 @@ use crate::goodbyes::{Goodbyes, Said};
 use crate::journal::Journal;
 use crate::masters::Masters;
 use crate::net::claims::Claims;
+use crate::net::drains::Drains;
+use crate::net::forward::Way;
+use crate::net::forwarder::Forwarder;
 use crate::net::jobs::{Answer, Job};
 use crate::net::keeper::Keeper;
 use crate::net::links::Links;
@@ -54,6 +58,8 @@ pub(crate) struct Hands {
     pub(crate) keeper: Keeper,
     pub(crate) successors: Successors,
     pub(crate) claims: Claims,
+    pub(crate) drains: Drains,
+    pub(crate) forwarder: Forwarder,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
@@ -68,9 +74,12 @@ impl Hands {
                 destination,
                 ttl,
                 mac,
+                keeps,
                 bytes,
             } => {
                 let from = (source, mac);
+                // Who could not forward had better not be forwarded to: peers take it for what it is.
+                let keeps = keeps && self.forwarder.able();
                 // Said before it is said: who ends in between carries on all the same.
                 let priority = bytes.get(PRIORITY).copied().unwrap_or_default();
                 self.masters.spoke(&router, priority, now());
@@ -87,7 +96,7 @@ impl Hands {
                     };
                     self.goodbyes.spoke(&router, said);
                 }
-                if let Err(error) = self.send_advert(&interface, from, destination, ttl, &bytes) {
+                if let Err(error) = self.send_advert(&interface, from, (destination, ttl, keeps), &bytes) {
                     tracing::trace!(%router, "advert not sent: {error}");
                     self.tell(Event::SendFailed { router });
                 }
@@ -116,6 +125,39 @@ impl Hands {
                 let places = addresses.into_iter().filter_map(place).collect();
                 self.successors.expect(router, places);
             }
+            Command::Drain {
+                router,
+                addresses,
+                lifetime,
+            } => {
+                let counted = addresses.iter().map(|held| held.address).collect();
+                self.drains.count(router.clone(), counted);
+                self.queue(Job::HoldAside {
+                    router,
+                    addresses,
+                    lifetime,
+                });
+            }
+            Command::EndDrain(router) => {
+                self.drains.forget(router.clone());
+                self.queue(Job::LetGoAside(router));
+            }
+            Command::Forward {
+                router,
+                to,
+                interface,
+                addresses,
+                lifetime,
+            } => {
+                let way = Way {
+                    to,
+                    interface,
+                    addresses,
+                    lifetime,
+                };
+                self.forwarder.begin(router, way);
+            }
+            Command::EndForward(router) => self.forwarder.end(router),
             Command::ForgetSuccessor(router) => self.successors.forget(router),
             Command::HearClaims { router, addresses } => self.hear_claims(&router, addresses),
             Command::Probe { addresses } => self.probe(&addresses),
@@ -158,8 +200,7 @@ impl Hands {
         &self,
         interface: &IfName,
         (source, mac): (IpAddr, Option<Mac>),
-        destination: IpAddr,
-        ttl: u8,
+        (destination, ttl, keeps): (IpAddr, u8, bool),
         bytes: &[u8],
     ) -> io::Result<()> {
         // Who cannot hear must not speak.
@@ -167,12 +208,12 @@ impl Hands {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let Some(frame) = mac.and_then(|mac| frame::advert(mac, source, destination, ttl, bytes)) else {
-            return socket.send(source, destination, ttl, bytes);
+            return socket.send(source, (destination, ttl, keeps), bytes);
         };
         match self.frames.send(socket.index(), &frame) {
             // Longer than a frame: the kernel can make fragments, though not from another MAC.
             Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                socket.send(source, destination, ttl, bytes)
+                socket.send(source, (destination, ttl, keeps), bytes)
             }
             sent => sent,
         }
@@ -182,11 +223,25 @@ impl Hands {
     pub(crate) fn queue(&self, job: Job) {
         let result = Err("too many changes wait for the kernel".into());
         match self.keeper.queue(job).map_err(|job| *job) {
-            Ok(()) | Err(Job::Prepare { .. } | Job::Keep(_) | Job::Renew { .. }) => {}
+            Ok(())
+            | Err(
+                Job::Prepare { .. }
+                | Job::Keep(_)
+                | Job::Renew { .. }
+                | Job::HoldAside { .. }
+                | Job::LetGoAside(_),
+            ) => {}
             Err(Job::Add { router, .. }) => self.tell(done(router, Step::Add, result)),
             Err(Job::Remove { router, partial, .. }) => {
                 self.tell(done(router, Step::removal(partial), result))
             }
+        }
+    }
+
+    /// Who may have to forward finds out whether it can.
+    pub(crate) fn prepare_forwarding(&self, config: &Config) {
+        if config.routers.values().any(|router| router.drain.is_some()) {
+            self.forwarder.prepare();
         }
     }
 
@@ -271,8 +326,16 @@ pub(crate) fn tell_answers(events: mpsc::Sender<Event>) -> impl Fn(Answer) {
         if let Err(error) = &result {
             tracing::warn!(%router, ?step, "addresses: {error}");
         }
+        let event = match (step, result) {
+            (Some(step), result) => done(router, step, result),
+            (None, Ok(())) => return,
+            (None, Err(why)) => Event::Connections {
+                router,
+                result: Err(why),
+            },
+        };
         // At the end nobody listens any more.
-        let _ = events.blocking_send(done(router, step, result));
+        let _ = events.blocking_send(event);
     }
 }
 
@@ -287,6 +350,20 @@ pub(crate) fn tell_successors(events: mpsc::Sender<Event>) -> impl Fn(RouterName
 pub(crate) fn tell_robbed(events: mpsc::Sender<Event>) -> impl Fn(Robbed) {
     move |robbed| {
         let _ = events.blocking_send(Event::Robbed(robbed));
+    }
+}
+
+/// What is done with a number of connections; called on the thread that counts.
+pub(crate) fn tell_connections(events: mpsc::Sender<Event>) -> impl Fn(RouterName, Result<usize, String>) {
+    move |router, result| {
+        let _ = events.blocking_send(Event::Connections { router, result });
+    }
+}
+
+/// What is done when connections are forwarded, or cannot be; called on the thread that has nft do it.
+pub(crate) fn tell_forwarding(events: mpsc::Sender<Event>) -> impl Fn(RouterName, Result<(), String>) {
+    move |router, result| {
+        let _ = events.blocking_send(Event::Forwarding { router, result });
     }
 }
 

@@ -59,6 +59,34 @@ pub enum Command {
         /// The addresses, each on its own interface.
         addresses: Vec<(IfName, IpAddr)>,
     },
+    /// Serve on what was begun at these addresses: hold them where the network does not ask for them, and tell of the
+    /// connections by `Event::Connections` until `EndDrain`. Comes before they are taken off.
+    Drain {
+        /// The router.
+        router: RouterName,
+        /// The addresses.
+        addresses: Vec<VirtualAddress>,
+        /// When the kernel ends it by itself.
+        lifetime: Duration,
+    },
+    /// Let go of what `Drain` has asked for.
+    EndDrain(RouterName),
+    /// Forward what is sent to these addresses and belongs to connections that were not begun here, until `EndForward`;
+    /// answer with `Event::Forwarding`. Comes before they are put on.
+    Forward {
+        /// The router.
+        router: RouterName,
+        /// The old master.
+        to: IpAddr,
+        /// The interface that it is on.
+        interface: IfName,
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+        /// When the kernel ends it by itself.
+        lifetime: Duration,
+    },
+    /// Forward no longer.
+    EndForward(RouterName),
     /// Do not watch any longer.
     ForgetSuccessor(RouterName),
     /// Load a plugin; answer with `Event::PluginLoaded`.
@@ -124,6 +152,8 @@ pub enum Command {
         ttl: u8,
         /// The virtual MAC, if the frame is to come from there (R-7.2-2).
         mac: Option<Mac>,
+        /// It says that connections outlive a planned move here.
+        keeps: bool,
         /// The VRRP message.
         bytes: Vec<u8>,
     },

@@ -3,6 +3,7 @@
 mod acts;
 pub mod carrying;
 mod claims;
+mod draining;
 mod due;
 mod fitness;
 mod groups;
@@ -296,6 +297,16 @@ impl Engine {
                 self.with_router(&router, now, |router, deeds| router.sees_successor(now, deeds));
             }
             Event::Robbed(robbed) => self.on_robbed(robbed, now),
+            Event::Connections { router, result } => {
+                self.with_router(&router, now, |router, deeds| {
+                    router.on_connections(result, now, deeds);
+                });
+            }
+            Event::Forwarding { router, result } => {
+                self.with_router(&router, now, |router, deeds| {
+                    router.on_forwarding(result, now, deeds)
+                });
+            }
             Event::Shutdown => self.shutdown(now),
         }
         self.forget_stopped();

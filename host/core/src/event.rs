@@ -47,6 +47,20 @@ pub enum Event {
         /// What it says.
         claim: Claim,
     },
+    /// The connections to the addresses of a router that drains were counted (`Command::Drain`), or cannot be.
+    Connections {
+        /// The router.
+        router: RouterName,
+        /// How many there are.
+        result: Result<usize, String>,
+    },
+    /// A `Command::Forward` was carried out, or not.
+    Forwarding {
+        /// The router.
+        router: RouterName,
+        /// What became of it.
+        result: Result<(), String>,
+    },
     /// An interface changed; `None`: it is gone.
     Link {
         /// Its name.
@@ -241,6 +255,8 @@ pub struct Packet {
     pub destination: IpAddr,
     /// Its TTL or hop limit.
     pub ttl: u8,
+    /// It says that connections outlive a planned move there.
+    pub keeps: bool,
     /// How long it waited to be read: timers count from its arrival (S10).
     pub waited: Duration,
     /// Its payload.

@@ -6,6 +6,7 @@
 //! | what an advert does | `vrrp/hearing.rs` |
 //! | how long until | `vrrp/timing.rs` |
 //! | what happens after a pause | `vrrp/waking.rs` |
+//! | which connections outlive a move | `vrrp/draining.rs`, `engine/draining.rs` |
 //! | who moves together | `engine/groups.rs` |
 //! | which packets count, and why one does not | `vrrp/accept.rs`, `vrrp/rejection.rs` |
 //! | who else speaks on a virtual router | `vrrp/peers.rs`, of others `vrrp/foreign.rs` |

@@ -1,5 +1,7 @@
 //! The snapshot: everything an operator may see, one versioned schema for `status --json`, the table and the tests.
 
+pub mod draining;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Family, Vrid, VrrpState};
 use crate::lateness::Lateness;
 use crate::plugin::call::Status;
+use crate::status::draining::{DrainingStatus, ForwardingStatus};
 
 /// Version of this schema; grows when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 2;
@@ -95,6 +98,12 @@ pub struct RouterStatus {
     pub addresses_present: bool,
     /// It is not master and still answers, for so long at most: until its successor does.
     pub answering_ms: Option<u64>,
+    /// It has given its addresses up, and serves on what was begun with it.
+    #[serde(default)]
+    pub draining: Option<DrainingStatus>,
+    /// It has taken its addresses over, and forwards what was begun elsewhere.
+    #[serde(default)]
+    pub forwarding: Option<ForwardingStatus>,
     /// What became of the last time that it handed its addresses over.
     pub handed: Option<String>,
     /// What went wrong with them last.

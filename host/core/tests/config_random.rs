@@ -20,6 +20,7 @@ const WORDS: &[&str] = &[
     "virtual-mac",
     "startup-delay",
     "lease",
+    "drain-connections",
     "when-alone",
     "down-timer-adverts",
     "accept",

@@ -53,6 +53,8 @@ fn the_report_shows_what_a_router_is() {
         "  takes over   0.610s after a goodbye (skew)\n",
         "               5.610s after silence (Master_Down, 5 adverts)\n",
         "  planned move stop, handover, drain: a peer has the addresses 0.997s later at the latest, and this node answers",
+        "  connections  handover, drain, a better peer: what was begun here is served on here for 5m at most, on a stop for 10s\n",
+        "  connections  TCP connections break with every move\n",
         "drain with no peer: serves on as the last resort",
         "weight -20, reverse, leaves 120",
         "unicast to 10.0.0.3, 10.0.0.4 (TTL 250 to 255) from 10.0.0.2",

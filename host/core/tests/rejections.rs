@@ -141,6 +141,7 @@ impl Case {
             destination: self.destination,
             ttl: self.ttl,
             waited: Duration::ZERO,
+            keeps: false,
             payload,
         }
     }

@@ -49,6 +49,7 @@ fn hears(lan: &mut Lan, source: IpAddr, destination: IpAddr, ttl: u8, form: Chec
         destination,
         ttl,
         waited: Duration::ZERO,
+        keeps: false,
         ..packet(source, payload)
     };
     lan.handle(0, Event::Packet(packet));

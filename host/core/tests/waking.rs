@@ -150,6 +150,7 @@ fn master_down_counts_from_the_arrival_of_the_last_advert() {
         .clone();
     let late = Packet {
         waited: ms(400),
+        keeps: false,
         ..packet([10, 0, 0, 2].into(), payload)
     };
     lan.handle(0, Event::Packet(late));

@@ -2,6 +2,7 @@
 
 use standfast_core::ids::VrrpState;
 use standfast_core::plugin::call::Status;
+use standfast_core::status::draining::{DrainingStatus, ForwardingStatus};
 use standfast_core::status::{CheckStatus, PeerStatus, PluginStatus, RouterStatus, Snapshot};
 use standfast_core::time::human;
 
@@ -87,6 +88,11 @@ fn routers(out: &mut String, snapshot: &Snapshot, paint: Paint) {
                 out,
                 format_args!("  {name}: still answers until its successor does, for {left} at most"),
             );
+        }
+        let draining = router.draining.iter().map(DrainingStatus::line);
+        let forwarding = router.forwarding.iter().map(ForwardingStatus::line);
+        for what in draining.chain(forwarding) {
+            line(out, format_args!("  {}: {what}", router.name));
         }
         for reason in &router.reasons {
             line(out, format_args!("  {}: {reason}", router.name));
@@ -363,6 +369,7 @@ mod tests {
                     destination: GROUP,
                     ttl: 255,
                     waited: std::time::Duration::ZERO,
+                    keeps: false,
                     payload: advert.encode(source, GROUP, ChecksumForm::PseudoHeader),
                 }),
                 now,

@@ -12,9 +12,9 @@ use standfast_core::wire::claim::Claim;
 
 use crate::alarm::now;
 use crate::daemon::Daemon;
-use crate::net::holdings::Needed;
 use crate::net::jobs::Job;
 use crate::net::link_table::LinkState;
+use crate::net::needed::Needed;
 
 /// The engine hears what time it is at least this often.
 const TELL_TIME: Duration = Duration::from_secs(10);

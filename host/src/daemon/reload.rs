@@ -98,6 +98,7 @@ impl Daemon {
         self.hands.virtual_macs = virtual_macs(&self.config);
         self.hands.masters = Masters::begin(&self.options.runtime_dir, &self.config, &BTreeMap::new());
         self.tell_patience();
+        self.hands.prepare_forwarding(&self.config);
         self.hands.queue(Job::Keep(needed(&self.config)));
         self.hands.links.watch(self.config.interfaces());
         self.tell_links();

@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use standfast_core::command::Holdings;
+use standfast_core::config::virtual_address::VirtualAddress;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::{IfName, RouterName};
 use standfast_core::time::Instant as Moment;
 
 use crate::alarm::now;
+use crate::net::aside::Aside;
 use crate::net::device::find;
 use crate::net::filter_wishes::Addresses;
 use crate::net::filters::Filters;
 use crate::net::leases::Leases;
 use crate::net::ledger::{Borrowed, Ledger};
+use crate::net::needed::Needed;
 use crate::net::route_socket::{Request, RouteSocket};
 use crate::net::{addresses, filter, routes, rules, sysctl, vmac};
 
@@ -29,30 +32,7 @@ pub(crate) struct Holder {
     used: BTreeMap<(RouterName, IfName), BTreeSet<u32>>,
     filters: Filters,
     leases: Leases,
-}
-
-/// What a configuration needs on this host; everything else of ours goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Needed {
-    /// Devices with virtual MACs.
-    pub(crate) devices: BTreeSet<IfName>,
-    /// Interfaces with virtual addresses.
-    pub(crate) carriers: BTreeSet<IfName>,
-    /// Routers with `accept #false`.
-    pub(crate) filters: BTreeSet<RouterName>,
-}
-
-impl Needed {
-    /// And what this router holds.
-    pub(crate) fn add(&mut self, router: &RouterName, holdings: &Holdings) {
-        let devices = holdings.virtual_mac.iter().map(|mac| mac.device.clone());
-        self.devices.extend(devices);
-        let carriers = holdings.addresses.iter().map(|held| held.dev.clone());
-        self.carriers.extend(carriers);
-        if !holdings.accept {
-            self.filters.insert(router.clone());
-        }
-    }
+    aside: Aside,
 }
 
 impl Holder {
@@ -63,6 +43,7 @@ impl Holder {
             used: BTreeMap::new(),
             filters,
             leases: Leases::default(),
+            aside: Aside::default(),
         }
     }
 
@@ -254,6 +235,43 @@ impl Holder {
         }
     }
 
+    /// Holds addresses aside, before they are taken off.
+    ///
+    /// # Errors
+    /// See `Aside::hold`.
+    pub(crate) fn hold_aside(
+        &mut self,
+        router: &RouterName,
+        held: &[VirtualAddress],
+        lifetime: Duration,
+    ) -> Result<(), String> {
+        let (kernel, ledger) = (&mut self.kernel, &mut self.ledger);
+        let result = self.aside.hold(kernel, ledger, (router, held), lifetime);
+        if result.is_err() {
+            self.let_go_aside(router);
+        }
+        result
+    }
+
+    /// Holds aside no longer what a router does.
+    pub(crate) fn let_go_aside(&mut self, router: &RouterName) {
+        if let Err(error) = self.aside.let_go(&mut self.kernel, router) {
+            tracing::warn!(%router, "held aside: {error}");
+        }
+        self.give_back(|key, _| !sysctl::is_below(key));
+    }
+
+    /// Puts settings back that nothing needs any more, but for those that `other` is true for.
+    fn give_back(&mut self, other: impl Fn(&str, &Borrowed) -> bool) {
+        let mut below: BTreeSet<_> = self.ledger.devices().values().cloned().collect();
+        below.extend(self.aside.devices());
+        let kept: BTreeSet<_> = sysctl::keys(sysctl::BELOW, &below).collect();
+        let idle = |key: &str, borrowed: &Borrowed| {
+            !kept.contains(&sysctl::place_now(key, borrowed)) && !other(key, borrowed)
+        };
+        self.ledger.give_back(idle, sysctl::put_back);
+    }
+
     /// Makes a device with a virtual MAC ahead of time, if the interface below is there.
     ///
     /// # Errors
@@ -266,12 +284,8 @@ impl Holder {
     /// Takes away a piece of what is ours, be it of an earlier life, and not needed: settings, then filters, and
     /// devices last, because each costs the kernel some 30 ms. `true`: there may be more.
     pub(crate) fn keep_some(&mut self, needed: &mut Needed) -> bool {
-        let below: BTreeSet<_> = self.ledger.devices().values().cloned().collect();
-        let kept: BTreeSet<_> = sysctl::keys(sysctl::CARRIER, &needed.carriers)
-            .chain(sysctl::keys(sysctl::BELOW, &below))
-            .collect();
-        let idle = |key: &str, borrowed: &Borrowed| !kept.contains(&sysctl::place_now(key, borrowed));
-        self.ledger.give_back(idle, sysctl::put_back);
+        let carried: BTreeSet<_> = sysctl::keys(sysctl::CARRIER, &needed.carriers).collect();
+        self.give_back(|key, borrowed| carried.contains(&sysctl::place_now(key, borrowed)));
 
         let tables = needed.filters.iter().map(filter::table).collect();
         self.filters.keep(&tables, &self.ledger);
@@ -296,6 +310,9 @@ impl Holder {
 
     /// At the end: takes everything of ours away.
     pub(crate) fn finish(&mut self) {
+        for router in self.aside.routers() {
+            self.let_go_aside(&router);
+        }
         let mut nothing = Needed::default();
         while self.keep_some(&mut nothing) {}
         if !self.filters.finish(&mut self.ledger) {

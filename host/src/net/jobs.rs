@@ -1,14 +1,16 @@
 //! What the keeper has to do: jobs in the order in which they came, and which of them a newer one has overtaken.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use standfast_core::command::Holdings;
+use standfast_core::config::virtual_address::VirtualAddress;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::RouterName;
 use standfast_core::time::Instant;
 use standfast_core::vrrp::addresses::Step;
 
-use crate::net::holdings::Needed;
+use crate::net::needed::Needed;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,17 @@ pub(crate) enum Job {
     },
     /// Take away what is ours and not needed.
     Keep(Needed),
+    /// Hold addresses aside; answered.
+    HoldAside {
+        /// The router.
+        router: RouterName,
+        /// The addresses.
+        addresses: Vec<VirtualAddress>,
+        /// When the kernel ends it.
+        lifetime: Duration,
+    },
+    /// Hold aside no longer what this router does.
+    LetGoAside(RouterName),
     /// Prolong the leases of what these routers hold.
     Renew {
         /// The routers.
@@ -49,13 +62,13 @@ pub(crate) enum Job {
     },
 }
 
-/// What became of an `Add` or a `Remove`.
+/// What became of an `Add`, a `Remove` or a `HoldAside`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// The router.
     pub(crate) router: RouterName,
-    /// Which of them.
-    pub(crate) step: Step,
+    /// Which of them; `None`: a `HoldAside`.
+    pub(crate) step: Option<Step>,
     /// The first fault.
     pub(crate) result: Result<(), String>,
 }
@@ -82,6 +95,8 @@ impl Job {
             Self::Remove { partial: true, .. }
             | Self::Prepare { .. }
             | Self::Keep(_)
+            | Self::HoldAside { .. }
+            | Self::LetGoAside(_)
             | Self::Renew { .. } => None,
         }
     }

@@ -212,7 +212,7 @@ mod tests {
             let answer = self.answers.recv_timeout(SOON).unwrap();
             (
                 answer.router.as_str().to_owned(),
-                answer.step == Step::Add,
+                answer.step == Some(Step::Add),
                 answer.result.is_ok(),
             )
         }

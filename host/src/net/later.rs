@@ -7,7 +7,7 @@ use standfast_core::command::Holdings;
 use standfast_core::config::virtual_mac::VirtualMac;
 use standfast_core::ids::RouterName;
 
-use crate::net::holdings::Needed;
+use crate::net::needed::Needed;
 
 /// One thing to do later.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,12 +2,17 @@
 
 pub(crate) mod addresses;
 pub(crate) mod arrival;
+pub(crate) mod aside;
 pub(crate) mod bpf;
 pub(crate) mod claims;
+pub(crate) mod connections;
 pub(crate) mod device;
+pub(crate) mod drains;
 pub(crate) mod filter;
 pub(crate) mod filter_wishes;
 pub(crate) mod filters;
+pub(crate) mod forward;
+pub(crate) mod forwarder;
 pub(crate) mod hindrances;
 pub(crate) mod holdings;
 pub(crate) mod jobs;
@@ -19,6 +24,7 @@ pub(crate) mod ledger;
 pub(crate) mod leftovers;
 pub(crate) mod link_table;
 pub(crate) mod links;
+pub(crate) mod needed;
 pub(crate) mod packet;
 pub(crate) mod packet_socket;
 pub(crate) mod performer;

@@ -78,6 +78,16 @@ impl<A: Fn(Answer)> Performer<A> {
             }
             Job::Prepare { virtual_mac, ipv6 } => self.later.push(Work::Prepare { virtual_mac, ipv6 }),
             Job::Renew { routers, at } => self.holder.renew(&routers, at),
+            Job::HoldAside {
+                router,
+                addresses,
+                lifetime,
+            } => {
+                let result = self.holder.hold_aside(&router, &addresses, lifetime);
+                let step = None;
+                (self.answer)(Answer { router, step, result });
+            }
+            Job::LetGoAside(router) => self.holder.let_go_aside(&router),
             Job::Keep(needed) => self.later.push(Work::Keep(needed)),
         }
     }
@@ -162,6 +172,7 @@ impl<A: Fn(Answer)> Performer<A> {
     }
 
     fn tell(&self, router: RouterName, step: Step, result: Result<(), String>) {
+        let step = Some(step);
         (self.answer)(Answer { router, step, result });
     }
 

@@ -53,6 +53,12 @@ pub(crate) fn key(pattern: &str, device: &IfName) -> String {
     pattern.replace("{}", device.as_str())
 }
 
+/// Whether it is one of `BELOW`.
+pub(crate) fn is_below(key: &str) -> bool {
+    let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    BELOW.iter().any(|(pattern, _)| last(pattern) == last(key))
+}
+
 /// Sets what is not so already. A setting that this kernel does not have is passed over.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::alarm::now;
 use crate::net::arrival::stamp;
-use crate::net::packet::Read;
+use crate::net::packet::{CLASS, KEEPS, Read};
 use crate::net::{vrrp_socket_v4 as v4, vrrp_socket_v6 as v6};
 use crate::readable::readable;
 
@@ -103,17 +103,17 @@ impl VrrpSocket {
     pub(crate) fn send(
         &self,
         source: IpAddr,
-        destination: IpAddr,
-        ttl: u8,
+        (destination, ttl, keeps): (IpAddr, u8, bool),
         payload: &[u8],
     ) -> io::Result<()> {
         let socket = self.socket.get_ref();
+        let head = (ttl, if keeps { KEEPS } else { CLASS });
         let sent = match (self.family, source, destination) {
             (Family::V4, IpAddr::V4(source), IpAddr::V4(destination)) => {
-                v4::send(socket, self.index, source, destination, ttl, payload)?
+                v4::send(socket, self.index, source, destination, head, payload)?
             }
             (Family::V6, IpAddr::V6(source), IpAddr::V6(destination)) => {
-                v6::send(socket, self.index, source, destination, ttl, payload)?
+                v6::send(socket, self.index, source, destination, head, payload)?
             }
             _ => return Err(Errno::EAFNOSUPPORT.into()),
         };

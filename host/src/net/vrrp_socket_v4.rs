@@ -12,7 +12,7 @@ use standfast_core::ids::IfName;
 use standfast_core::wire::checksum::PROTOCOL;
 
 use crate::net::arrival::waited;
-use crate::net::packet::{Read, Received};
+use crate::net::packet::{CLASS, Read, Received, keeps};
 use crate::net::socket_option::{kernel_index, set};
 
 /// Opens a socket for protocol 112 that is bound to the interface; it has joined nothing yet.
@@ -24,7 +24,7 @@ pub(super) fn open(interface: &IfName, index: u32) -> io::Result<Socket> {
     socket.set_multicast_loop_v4(false)?;
     socket.set_multicast_ttl_v4(TTL)?;
     socket.set_ttl_v4(TTL)?;
-    socket.set_tos_v4(TOS_INTERNETWORK_CONTROL)?;
+    socket.set_tos_v4(CLASS.into())?;
     set(
         &socket,
         libc::IPPROTO_IP,
@@ -56,7 +56,7 @@ pub(super) fn send(
     index: u32,
     source: Ipv4Addr,
     destination: Ipv4Addr,
-    ttl: u8,
+    (ttl, class): (u8, u8),
     payload: &[u8],
 ) -> io::Result<usize> {
     let info = libc::in_pktinfo {
@@ -78,6 +78,7 @@ pub(super) fn send(
         &[
             ControlMessage::Ipv4PacketInfo(&info),
             ControlMessage::Ipv4Ttl(&ttl),
+            ControlMessage::Ipv4Tos(&class),
         ],
         flags,
         Some(&SockaddrIn::from(SocketAddrV4::new(destination, 0))),
@@ -118,7 +119,7 @@ fn parse(packet: &[u8]) -> Option<Received> {
     let (fixed, _) = packet.split_first_chunk::<20>()?;
     let [
         version_ihl,
-        _,
+        class,
         t0,
         t1,
         _,
@@ -143,6 +144,7 @@ fn parse(packet: &[u8]) -> Option<Received> {
         source: [s0, s1, s2, s3].into(),
         destination: [d0, d1, d2, d3].into(),
         ttl,
+        keeps: keeps(class),
         waited: Duration::ZERO,
         payload: packet.get(header..total)?.to_vec(),
     })
@@ -160,7 +162,6 @@ fn by_index(index: u32) -> io::Result<libc::ip_mreqn> {
 /// Where adverts go and are listened for (R-5.1.1.2-1).
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const TTL: u32 = 255;
-const TOS_INTERNETWORK_CONTROL: u32 = 0xc0;
 /// More than the longest advert: 60 bytes IP header, 8 VRRP, 255 addresses, a trailer.
 const BUFFER: usize = 2048;
 
@@ -187,6 +188,7 @@ mod tests {
                 source: [10, 0, 0, 1].into(),
                 destination: GROUP.into(),
                 ttl: 254,
+                keeps: false,
                 waited: Duration::ZERO,
                 payload: b"advert".to_vec(),
             };

@@ -13,7 +13,7 @@ use standfast_core::ids::IfName;
 use standfast_core::wire::checksum::PROTOCOL;
 
 use crate::net::arrival::waited;
-use crate::net::packet::{Read, Received};
+use crate::net::packet::{CLASS, Read, Received, keeps};
 use crate::net::socket_option::kernel_index;
 
 /// Opens a socket for protocol 112 that is bound to the interface; it has joined nothing yet.
@@ -27,7 +27,8 @@ pub(super) fn open(interface: &IfName, index: u32) -> io::Result<Socket> {
     socket.set_multicast_loop_v6(false)?;
     socket.set_multicast_hops_v6(HOP_LIMIT)?;
     socket.set_unicast_hops_v6(HOP_LIMIT)?;
-    socket.set_tclass_v6(CLASS_INTERNETWORK_CONTROL)?;
+    socket.set_tclass_v6(CLASS.into())?;
+    socket.set_recv_tclass_v6(true)?;
     socket.set_multicast_if_v6(index)?;
     socket.set_recv_hoplimit_v6(true)?;
     setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
@@ -50,7 +51,7 @@ pub(super) fn send(
     index: u32,
     source: Ipv6Addr,
     destination: Ipv6Addr,
-    hop_limit: u8,
+    (hop_limit, class): (u8, u8),
     payload: &[u8],
 ) -> io::Result<usize> {
     let info = libc::in6_pktinfo {
@@ -61,13 +62,14 @@ pub(super) fn send(
     };
     let near = destination.is_multicast() || destination.is_unicast_link_local();
     let scope = if near { index } else { 0 };
-    let hop_limit = libc::c_int::from(hop_limit);
+    let (hop_limit, class) = (libc::c_int::from(hop_limit), libc::c_int::from(class));
     let sent = sendmsg(
         socket.as_raw_fd(),
         &[IoSlice::new(payload)],
         &[
             ControlMessage::Ipv6PacketInfo(&info),
             ControlMessage::Ipv6HopLimit(&hop_limit),
+            ControlMessage::Ipv6TClass(&class),
         ],
         MsgFlags::MSG_DONTWAIT,
         Some(&SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, scope))),
@@ -78,7 +80,7 @@ pub(super) fn send(
 /// Reads one packet.
 pub(super) fn read(socket: &Socket) -> io::Result<Read> {
     let mut buffer = [0; BUFFER];
-    let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::timespec);
+    let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::c_int, libc::timespec);
     let mut parts = [IoSliceMut::new(&mut buffer)];
     let message = recvmsg::<SockaddrIn6>(
         socket.as_raw_fd(),
@@ -88,15 +90,16 @@ pub(super) fn read(socket: &Socket) -> io::Result<Read> {
     )?;
     let (length, truncated) = (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC));
     let source = message.address.map(|address| address.ip());
-    let (mut destination, mut hop_limit, mut stamp) = (None, None, None);
+    let (mut destination, mut hop_limit, mut class, mut stamp) = (None, None, 0, None);
     for beside in message.cmsgs()? {
-        #[allow(clippy::wildcard_enum_match_arm, reason = "only three kinds were asked for")]
+        #[allow(clippy::wildcard_enum_match_arm, reason = "only four kinds were asked for")]
         match beside {
             ControlMessageOwned::Ipv6PacketInfo(info) => {
                 destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
             }
             ControlMessageOwned::ScmTimestampns(time) => stamp = Some(time),
             ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = u8::try_from(limit).ok(),
+            ControlMessageOwned::Ipv6TClass(of) => class = u8::try_from(of).unwrap_or_default(),
             _ => {}
         }
     }
@@ -110,6 +113,7 @@ pub(super) fn read(socket: &Socket) -> io::Result<Read> {
         source: source.into(),
         destination: destination.into(),
         ttl,
+        keeps: keeps(class),
         waited: stamp.map_or(Duration::ZERO, waited),
         payload: buffer.get(..length).unwrap_or_default().to_vec(),
     }))
@@ -123,6 +127,5 @@ fn pktinfo_index<T: TryFrom<libc::c_int>>(index: u32) -> io::Result<T> {
 /// Where adverts go and are listened for (R-5.1.2.2-1).
 const GROUP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 const HOP_LIMIT: u32 = 255;
-const CLASS_INTERNETWORK_CONTROL: u32 = 0xc0;
 /// More than the longest advert: 8 bytes VRRP, 255 addresses, a trailer.
 const BUFFER: usize = 8 + 255 * 16 + 64;

@@ -43,6 +43,7 @@ pub struct Config {
     /// Whether it takes the VIP from a worse master.
     pub preempt: bool,
     blocks: String,
+    lines: String,
     track: String,
 }
 
@@ -56,6 +57,7 @@ impl Config {
             pass: None,
             preempt: true,
             blocks: String::new(),
+            lines: String::new(),
             track: String::new(),
         }
     }
@@ -108,6 +110,12 @@ impl Config {
         )
     }
 
+    /// The same with one more line in the router's block.
+    pub fn line(mut self, text: &str) -> Self {
+        self.lines += &format!("    {text}\n");
+        self
+    }
+
     /// The same with more text at the top.
     pub fn block(mut self, text: &str) -> Self {
         self.blocks += text;
@@ -128,13 +136,14 @@ impl Config {
         let text = format!(
             "node \"{}\"\nplugins \"/usr/lib/standfast/plugins\"\n\n{}\nvrrp \"VI_1\" {{\n    interface \"eth1\"\n    \
              virtual-router-id 55\n    priority {}\n    version {}\n    advert-interval \"{}ms\"\n{auth}    \
-             preempt #{}\n    virtual-address \"{VIP}/24\" label=\"eth1:1\"\n{track}}}\n",
+             preempt #{}\n    virtual-address \"{VIP}/24\" label=\"eth1:1\"\n{}{track}}}\n",
             node.name(),
             self.blocks,
             self.priority,
             self.version,
             self.interval.as_millis(),
             self.preempt,
+            self.lines,
         );
         localize(&text, node)
     }

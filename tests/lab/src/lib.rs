@@ -12,6 +12,7 @@ pub mod bench;
 pub mod bugs;
 pub mod cargo;
 pub mod config;
+pub mod connections;
 pub mod demo;
 pub mod dissect;
 pub mod enter;

@@ -23,6 +23,8 @@ const RTM_DELADDR: u16 = 21;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IPV6: u8 = 10;
+/// Index of `lo` in every network: what a node holds there, the others hear nothing of.
+const LOOPBACK: u32 = 1;
 
 /// An address came to a node or left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +188,7 @@ fn parse(mut bytes: &[u8]) -> Vec<(IpAddr, bool)> {
         };
         // Eight bytes of ifaddrmsg stand before the attributes.
         if matches!(kind, RTM_NEWADDR | RTM_DELADDR)
+            && body.get(4..8) != Some(&LOOPBACK.to_ne_bytes())
             && let Some(address) = body.get(8..).and_then(|rest| local(rest, body[0] == IPV6))
         {
             found.push((address, kind == RTM_NEWADDR));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::error::{Doing, Result};
-use crate::{init, say, web};
+use crate::{connections, init, say, web};
 
 /// Answers a hidden verb; `None`: it was none, go on with your own command line.
 pub fn internal() -> Option<ExitCode> {
@@ -28,6 +28,15 @@ pub fn internal() -> Option<ExitCode> {
             },
             |()| 0,
         ))),
+        [connections::VERB, address, name] => {
+            Some(ExitCode::from(connections::serve(address, name).map_or_else(
+                |error| {
+                    say::complain(&error.to_string());
+                    1
+                },
+                |()| 0,
+            )))
+        }
         _ => None,
     }
 }

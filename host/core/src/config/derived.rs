@@ -85,6 +85,9 @@ pub struct RouterReport {
     /// How long the kernel keeps the addresses when nobody renews them; `None`: for ever.
     #[serde(serialize_with = "maybe_seconds")]
     pub lease: Option<Duration>,
+    /// How long connections are served on after a planned move; `None`: not at all.
+    #[serde(serialize_with = "maybe_seconds")]
+    pub drain_connections: Option<Duration>,
     /// Whether packets to the virtual addresses are accepted.
     pub accept: bool,
     /// The virtual addresses, as one writes them.
@@ -230,6 +233,7 @@ fn router_report(router: &RouterConfig, config: &Config, peer: Option<Priority>)
         down_timer_adverts: router.down_adverts,
         startup_delay: router.startup_delay,
         lease: router.lease,
+        drain_connections: router.drain,
         accept: !router.drops_packets(),
         addresses: router.addresses.iter().map(shown::address).collect(),
         excluded: router.excluded.iter().map(shown::address).collect(),

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod bounds;
 pub mod check;
 pub mod derived;
+pub mod drain;
 pub mod error;
 pub mod file;
 pub mod garp;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::config::derived::{CheckReport, Report, RouterReport};
+use crate::config::drain::ON_STOP;
 use crate::config::instance::Instance;
 use crate::config::lease::RENEWALS;
 use crate::config::value::show;
@@ -90,6 +91,22 @@ fn lease(router: &RouterReport) -> [String; 1] {
     )]
 }
 
+/// What becomes of established connections in a planned move.
+fn connections(router: &RouterReport) -> Vec<String> {
+    match router.drain_connections {
+        Some(span) => vec![
+            format!(
+                "handover, drain, a better peer: what was begun here is served on here for {} at most, on a stop for {}",
+                show(span),
+                show(span.min(ON_STOP))
+            ),
+            "before the services end; the peer forwards it, if it is standfast with `drain-connections`, too"
+                .into(),
+        ],
+        None => vec!["TCP connections break with every move".into()],
+    }
+}
+
 fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>) -> std::fmt::Result {
     writeln!(
         out,
@@ -163,6 +180,7 @@ fn render_router(out: &mut String, router: &RouterReport, peer: Option<Priority>
             "lets go, nobody serves"
         }
     )?;
+    several(out, "connections", &connections(router))?;
     writeln!(out, "  priority     {}", priority(router))?;
     let whose = peer.map_or_else(
         || "the slowest peer".into(),

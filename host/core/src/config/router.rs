@@ -5,6 +5,7 @@ use std::time::Duration;
 use kdl::KdlValue;
 
 use crate::config::auth::{self, Auth};
+use crate::config::drain;
 use crate::config::garp::{self, Garp};
 use crate::config::lease;
 use crate::config::node::Node;
@@ -55,6 +56,8 @@ pub struct RouterConfig {
     pub garp: Garp,
     /// How long the kernel keeps what it holds when nobody renews it: whole seconds. `None`: for ever.
     pub lease: Option<Duration>,
+    /// How long connections are served on by the node that gave the addresses up; `None`: not at all.
+    pub drain: Option<Duration>,
     /// The virtual addresses, in wire order; at least one, all of `family`.
     pub addresses: Vec<VirtualAddress>,
     /// Addresses that come and go with them but are not in adverts.
@@ -167,6 +170,9 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
         _ => None,
     };
     let lease = lease::parse(node, silence);
+    let drain = virtual_mac
+        .as_ref()
+        .and_then(|virtual_mac| drain::parse(node, virtual_mac.as_ref()));
     let routes = route::routes(node, home, scene);
     let rules = route::rules(node, home, scene);
     let track = match node.child("track") {
@@ -191,6 +197,7 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
         virtual_mac: virtual_mac?,
         garp: garp?,
         lease: lease?,
+        drain: drain?,
         addresses: addresses?,
         excluded: excluded?,
         routes: routes?,
@@ -328,6 +335,7 @@ const ONCE: &[&str] = &[
     "unicast",
     "garp",
     "lease",
+    "drain-connections",
     "track",
 ];
 const MANY: &[&str] = &[

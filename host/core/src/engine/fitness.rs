@@ -25,6 +25,8 @@ impl Engine {
             | Event::Checked { .. }
             | Event::Claimed { .. }
             | Event::Robbed(_)
+            | Event::Connections { .. }
+            | Event::Forwarding { .. }
             | Event::SendFailed { .. }
             | Event::SuccessorSeen { .. }
             | Event::Notified { .. }

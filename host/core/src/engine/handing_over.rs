@@ -99,6 +99,7 @@ impl Router {
         self.announced.clear();
         let step = self.addresses.want(false, now);
         self.take(step, deeds);
+        self.stop_forwarding(deeds);
     }
 
     /// Master again: neighbours are told, for they may have heard of somebody else.
@@ -127,7 +128,8 @@ impl Router {
 
     /// Lets go when it is time.
     pub(super) fn finish_handing_over(&mut self, now: Instant, deeds: &mut Deeds) {
-        if self.handing_over.is_some_and(|over| over.is_over(now)) {
+        if let Some(over) = self.handing_over.filter(|over| over.is_over(now)) {
+            self.begin_draining(over.successor(), now, deeds);
             self.let_go(now, deeds);
         }
     }

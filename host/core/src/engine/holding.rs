@@ -194,7 +194,7 @@ impl Router {
     }
 
     /// What is put on while Master: everything but what an owner has anyway.
-    fn put_on(&self) -> impl Iterator<Item = &VirtualAddress> {
+    pub(super) fn put_on(&self) -> impl Iterator<Item = &VirtualAddress> {
         let owned = |address: &IpAddr| self.owned.as_ref().is_none_or(|owned| owned.contains(address));
         self.config.held().filter(move |held| !owned(&held.address))
     }

@@ -59,7 +59,10 @@ impl Engine {
         }
         if self.hurried {
             for name in &names {
-                self.with_router(name, now, |router, deeds| router.let_go(now, deeds));
+                self.with_router(name, now, |router, deeds| {
+                    router.let_go(now, deeds);
+                    router.end_draining(deeds);
+                });
             }
         }
         self.leave_services(now);
@@ -78,9 +81,9 @@ impl Engine {
         self.tick(true, now);
     }
 
-    /// The services go once no router answers any more: until then clients come to them.
+    /// The services go once no router answers any more, nor drains: until then clients come to them.
     fn leave_services(&mut self, now: Instant) {
-        let answers = |router: &Router| router.answers_until().is_some();
+        let answers = |router: &Router| router.answers_until().is_some() || router.drain.keeps_services(now);
         if self.leaving.is_none() || self.released.is_some() || self.routers.values().any(answers) {
             return;
         }
@@ -103,6 +106,7 @@ impl Engine {
         if !self.exited && self.exit_at().is_some_and(|at| at <= now) {
             self.exited = true;
             self.record_untold(now);
+            self.end_draining(now);
             self.commands.push_back(Command::Exit);
         }
     }

@@ -151,6 +151,7 @@ impl Engine {
                 router.stop("its configuration changed", now, deeds);
                 // Nobody hears its successor any more.
                 router.let_go(now, deeds);
+                router.end_draining(deeds);
             });
             if let Some(router) = self.routers.remove(&name) {
                 self.leavers.insert(name.clone(), router);

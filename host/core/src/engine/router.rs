@@ -8,6 +8,7 @@ use crate::command::{Command, Holdings};
 use crate::config::router::RouterConfig;
 use crate::config::unicast::Transport;
 use crate::engine::carrying::Spoke;
+use crate::engine::draining::Drain;
 use crate::engine::handing_over::Handed;
 use crate::engine::strays::{Strays, difference};
 use crate::event::Packet;
@@ -66,6 +67,8 @@ pub(crate) struct Router {
     pub(super) leaves: bool,
     /// What became of that when it did last.
     pub(super) handed: Option<Handed>,
+    /// Connections that outlive a planned move.
+    pub(super) drain: Drain,
     pub(crate) peers: Peers,
     pub(crate) rivals: Rivals,
     pub(crate) claimants: Claimants,
@@ -98,6 +101,7 @@ impl Router {
             handing_over: None,
             leaves: false,
             handed: None,
+            drain: Drain::default(),
             peers,
             listed: BTreeSet::new(),
             announced: BTreeSet::new(),
@@ -156,6 +160,7 @@ impl Router {
         let heard = if was_master { now } else { now - packet.waited };
         self.machine.on_advert(source, advert, heard, &mut actions);
         self.perform(actions, now, deeds);
+        self.meets_keeper(source, (advert.priority, packet.keeps), now, deeds);
         self.hears_successor(source, advert.priority, now, deeds);
         if was_master && self.is_master() && advert.priority > 0 {
             self.on_worse(source, advert, sent, now);
@@ -184,6 +189,7 @@ impl Router {
         self.machine.on_time(now, &mut actions);
         self.perform(actions, now, deeds);
         self.finish_handing_over(now, deeds);
+        self.tick_draining(now, deeds);
         if !self.is_silent() {
             let step = self.addresses.poll(now);
             self.take(step, deeds);
@@ -248,6 +254,7 @@ impl Router {
         self.machine.stop(why, now, &mut actions);
         self.perform(actions, now, deeds);
         self.hurry_handing_over(now);
+        self.hurry_draining(now);
     }
 
     /// When to call `tick`, and why.
@@ -263,10 +270,19 @@ impl Router {
         let rivals = [self.rivals.deadline(), claimants].into_iter().flatten().min();
         let rivals = rivals.map(|at| (at, "rival"));
         let over = self.handing_over.map(|over| (over.until(), "hand-over"));
-        [self.machine.deadline(), addresses, announce, peers, rivals, over]
-            .into_iter()
-            .flatten()
-            .min()
+        let drain = self.drain.deadline().map(|at| (at, "connections"));
+        [
+            self.machine.deadline(),
+            addresses,
+            announce,
+            peers,
+            rivals,
+            over,
+            drain,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Takes over a configuration of the same interface, VRID and version.
@@ -308,8 +324,7 @@ impl Router {
                 }
                 Action::Hold => {
                     self.take_back(now, deeds);
-                    let step = self.addresses.want(true, now);
-                    self.take(step, deeds);
+                    self.hold(now, deeds);
                 }
                 Action::Release => self.let_go(now, deeds),
                 Action::HandOver => self.hand_over(now, deeds),

@@ -36,6 +36,7 @@ impl Router {
                     source,
                     destination,
                     ttl,
+                    keeps: self.config.drain.is_some(),
                     mac: self.config.virtual_mac.as_ref().map(|device| device.mac),
                     bytes,
                 });

@@ -128,6 +128,8 @@ fn router_status(router: &Router, now: Instant) -> RouterStatus {
             .collect(),
         addresses_present: addresses.present(),
         answering_ms: router.answers_until().map(|until| millis(until.since(now))),
+        draining: router.draining(now),
+        forwarding: router.forwarding(now),
         handed: router.handed().map(|handed| handed.line()),
         address_error: addresses.error().map(str::to_owned),
         master: heard.map(|heard| heard.source.to_string()),

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::ids::VrrpState;
+use crate::status::draining::{DrainingStatus, ForwardingStatus};
 use crate::status::{CheckStatus, Counters, PeerStatus, RouterStatus, ServiceStatus};
 use crate::time::{Instant, human};
 
@@ -122,6 +123,8 @@ fn why_router(router: &RouterStatus) -> Vec<String> {
     }));
     let handed = router.handed.iter().filter(|_| router.answering_ms.is_none());
     lines.extend(handed.map(|line| format!("when it last gave up: {line}")));
+    lines.extend(router.draining.iter().map(DrainingStatus::line));
+    lines.extend(router.forwarding.iter().map(ForwardingStatus::line));
     lines.extend(
         router
             .address_error

@@ -66,6 +66,17 @@ impl Machine {
         });
     }
 
+    /// Whether it is Backup of a living, worse master and takes over from it in spite of its adverts.
+    pub fn will_preempt(&self, now: Instant) -> bool {
+        let waited = match self.preempt {
+            Preempt::Never => false,
+            Preempt::After(Duration::ZERO) => true,
+            Preempt::After(delay) => self.worse_since.is_some_and(|since| now >= since + delay),
+        };
+        let alive = self.heard.is_some_and(|heard| heard.priority > 0);
+        waited && alive && self.state == VrrpState::Backup && !self.follows()
+    }
+
     /// Whether a worse master is left alone just now.
     fn tolerates_worse(&mut self, now: Instant) -> bool {
         match self.preempt {

@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod announcer;
 pub mod checksum_forms;
 pub mod claimants;
+pub mod draining;
 pub mod foreign;
 pub mod handing_over;
 pub mod machine;

@@ -133,6 +133,7 @@ pub(crate) fn life(bytes: &[u8]) {
                     destination,
                     ttl,
                     waited: Duration::ZERO,
+                    keeps: false,
                     payload,
                 })
             }

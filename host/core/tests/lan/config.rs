@@ -78,6 +78,7 @@ pub(crate) fn router(number: u8) -> RouterConfig {
         preempt: Preempt::After(Duration::ZERO),
         accept: true,
         when_alone: WhenAlone::Serve,
+        drain: None,
         startup_delay: Duration::ZERO,
         down_adverts: 3,
         transport: Transport::Multicast,

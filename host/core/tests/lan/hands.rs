@@ -15,7 +15,7 @@ use standfast_core::time::Instant;
 use standfast_core::vrrp::addresses::Step;
 
 use super::config::{ETH, id, ms};
-use super::sights::look;
+use super::sights::{look, outcome};
 
 /// What a scripted check says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,7 @@ pub(crate) struct Hands {
     pub(crate) hooks_fail: bool,
     /// This one never answers.
     pub(crate) deaf_hook: Option<String>,
+    pub(crate) drained: super::drained::Drained,
     pub(crate) script: Script,
     /// Scripts of the next lives, before `script` counts again.
     pub(crate) next_lives: VecDeque<Script>,
@@ -120,6 +121,7 @@ impl Hands {
             loads_answered: true,
             hooks_fail: false,
             deaf_hook: None,
+            drained: Default::default(),
             script: Script::default(),
             next_lives: VecDeque::new(),
             alive: None,
@@ -220,6 +222,10 @@ impl Hands {
                 vec![(ms(1), Event::Notified { notify, id, result })]
             }
             Command::Check(_) | Command::Load(_) | Command::Notify(_) | Command::Act { .. } => Vec::new(),
+            Command::Drain { .. }
+            | Command::Forward { .. }
+            | Command::EndDrain(_)
+            | Command::EndForward(_) => self.drained.perform(&command).into_iter().collect(),
             Command::Record(record) => {
                 self.records.push(record);
                 Vec::new()
@@ -373,10 +379,9 @@ pub(crate) fn loaded(digest: &str) -> LoadedPlugin {
 }
 
 pub(crate) fn verdict(status: Status) -> CheckOutcome {
-    let message = format!("{status:?}");
     Ok(Verdict {
+        message: format!("{status:?}"),
         status,
-        message,
         weight: None,
         next: None,
     })
@@ -385,16 +390,4 @@ pub(crate) fn verdict(status: Status) -> CheckOutcome {
 pub(crate) fn error(class: ErrorClass) -> CallError {
     let message = "scripted".into();
     CallError { class, message }
-}
-
-fn outcome(says: Says) -> Option<(Duration, CheckOutcome)> {
-    match says {
-        Says::Pass => Some((ms(2), verdict(Status::Pass))),
-        Says::Warn => Some((ms(2), verdict(Status::Warn))),
-        Says::Fail => Some((ms(2), verdict(Status::Fail))),
-        Says::Error(class) => Some((ms(2), Err(error(class)))),
-        Says::Hangs => None,
-        Says::Exactly(outcome) => Some((ms(2), outcome)),
-        Says::PassesAfter(millis) => Some((ms(millis), verdict(Status::Pass))),
-    }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod config;
+pub(crate) mod drained;
 pub(crate) mod faults;
 pub(crate) mod hands;
 pub(crate) mod pair;
@@ -247,6 +248,7 @@ impl Lan {
             destination,
             ttl,
             bytes,
+            keeps,
             ..
         } = command
         {
@@ -264,6 +266,7 @@ impl Lan {
             let packet = Packet {
                 destination,
                 ttl,
+                keeps: *keeps,
                 ..packet(source, bytes.clone())
             };
             for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
@@ -329,6 +332,7 @@ pub(crate) fn packet(source: IpAddr, payload: Vec<u8>) -> Packet {
         destination: GROUP,
         ttl: 255,
         waited: Duration::ZERO,
+        keeps: false,
         payload,
     }
 }

@@ -1,6 +1,12 @@
 //! What the hands may see when they look at a service.
 
+use std::time::Duration;
+
+use standfast_core::plugin::call::{CheckOutcome, Status};
 use standfast_core::service::look::{Life, Look, Worker};
+
+use super::config::ms;
+use super::hands::{Says, error, verdict};
 
 /// What a look finds.
 #[derive(Clone, Copy, Debug)]
@@ -65,5 +71,18 @@ pub(crate) fn sight(seen: Seen) -> Look {
             grave: Some("[emerg] unknown directive".into()),
             ..fine
         },
+    }
+}
+
+/// What a scripted check answers, and when.
+pub(super) fn outcome(says: Says) -> Option<(Duration, CheckOutcome)> {
+    match says {
+        Says::Pass => Some((ms(2), verdict(Status::Pass))),
+        Says::Warn => Some((ms(2), verdict(Status::Warn))),
+        Says::Fail => Some((ms(2), verdict(Status::Fail))),
+        Says::Error(class) => Some((ms(2), Err(error(class)))),
+        Says::Hangs => None,
+        Says::Exactly(outcome) => Some((ms(2), outcome)),
+        Says::PassesAfter(millis) => Some((ms(millis), verdict(Status::Pass))),
     }
 }

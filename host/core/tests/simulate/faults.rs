@@ -83,6 +83,7 @@ impl World {
                     destination,
                     ttl: 255,
                     waited: std::time::Duration::ZERO,
+                    keeps: false,
                     payload,
                 };
                 self.told(node, Event::Packet(packet));

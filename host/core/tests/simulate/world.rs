@@ -246,6 +246,7 @@ impl World {
                     destination: *destination,
                     ttl: *ttl,
                     waited: std::time::Duration::ZERO,
+                    keeps: false,
                     payload: bytes.clone(),
                 };
                 self.tell(|_| format!("node {node} sends priority {}", bytes[2]));
