@@ -9,6 +9,7 @@ use standfast_core::guarding::bond::Goodbye;
 use standfast_core::ids::Mac;
 use standfast_core::wire::frame;
 
+use crate::net::packet::CLASS;
 use crate::net::packet_socket::PacketSocket;
 use crate::net::{vrrp_socket_v4 as v4, vrrp_socket_v6 as v6};
 
@@ -32,11 +33,11 @@ pub(crate) fn say(goodbye: &Goodbye) -> io::Result<()> {
             (Some(frame), _, _) => PacketSocket::open()?.send(index, &frame)?,
             (None, IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let socket = v4::open(interface, index)?;
-                v4::send(&socket, index, source, destination, *ttl, message)?;
+                v4::send(&socket, index, source, destination, (*ttl, CLASS), message)?;
             }
             (None, IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let socket = v6::open(interface, index)?;
-                v6::send(&socket, index, source, destination, *ttl, message)?;
+                v6::send(&socket, index, source, destination, (*ttl, CLASS), message)?;
             }
             _ => return Err(Errno::EAFNOSUPPORT.into()),
         }
