@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, getsockopt, recv, send, socketpair, sockopt,
 };
-use nix::unistd::dup2_stdin;
+use nix::unistd::{dup2_stdin, getppid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use standfast_core::guarding::bond::{Birth, MESSAGE_MAX, ToGuardian};
@@ -100,11 +100,16 @@ impl Bond {
         if let Ok(null) = File::open("/dev/null") {
             let _ = dup2_stdin(null);
         }
-        let birth = match hear(ours.as_fd()) {
+        let birth: Option<Birth> = match hear(ours.as_fd()) {
             Received::Message(birth) => Some(birth),
             Received::Nothing => None,
             Received::Closed => end_with_guardian(),
         };
+        // It may have ended before its end became ours.
+        let parent = u32::try_from(getppid().as_raw()).ok();
+        if birth.as_ref().is_some_and(|birth| Some(birth.guardian) != parent) {
+            end_with_guardian();
+        }
         (Self(Some(Arc::new(ours))), birth)
     }
 

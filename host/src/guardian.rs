@@ -33,6 +33,8 @@ use crate::{log, realtime};
 /// Those that the brain listens to are passed on. The others would end us, and nobody listens to them.
 const PASSED_ON: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 const IGNORED: [Signal; 2] = [Signal::SIGUSR1, Signal::SIGUSR2];
+/// Ticks between two words to systemd's watchdog: a brain that we bear is alive, and one that we do not bear is killed.
+const TICKS_PER_PING: u32 = 5;
 /// Messages read before anything else is looked at.
 const MESSAGES_PER_TURN: usize = 1024;
 
@@ -45,8 +47,9 @@ struct Guardian<'a> {
     to_systemd: Option<ToSystemd>,
     /// How the last life ended.
     death: Option<Death>,
-    /// A reload was asked for before the brain had an ear for it.
-    reload: bool,
+    /// Asked for before the brain had an ear for it.
+    held: Option<Signal>,
+    ticks: u32,
 }
 
 /// Runs until the brain ends as it should, or cannot be kept alive; with the code that it ended with.
@@ -66,7 +69,8 @@ pub(crate) fn run(runtime_dir: &Path) -> ExitCode {
         farewell: Farewell::default(),
         to_systemd: ToSystemd::find(),
         death: None,
-        reload: false,
+        held: None,
+        ticks: 0,
     };
     match guardian.run() {
         Ok(code) => ExitCode::from(code),
@@ -145,8 +149,9 @@ impl Guardian<'_> {
             match brain.hear() {
                 None => return,
                 Some(ToGuardian::Beat) => {
-                    if self.guard.on_beat() && std::mem::take(&mut self.reload) {
-                        brain.signal(Signal::SIGHUP);
+                    let held = self.guard.on_beat().then(|| self.held.take()).flatten();
+                    if let Some(signal) = held {
+                        brain.signal(signal);
                     }
                 }
                 Some(ToGuardian::Ending) => self.guard.on_ending(),
@@ -168,21 +173,28 @@ impl Guardian<'_> {
         if !PASSED_ON.contains(&signal) {
             return;
         }
-        if signal != Signal::SIGHUP {
+        let stop = signal != Signal::SIGHUP;
+        if stop {
             self.guard.on_stop();
-        } else if !self.guard.has_begun() {
-            self.reload = true;
-            return;
         }
-        brain.signal(signal);
+        if self.guard.may_hear(stop) {
+            brain.signal(signal);
+        } else if stop || self.held.is_none() {
+            self.held = Some(signal);
+        }
     }
 
     fn on_tick(&mut self, brain: &Brain) {
         if let Some(systemd) = &mut self.to_systemd {
             systemd.flush();
         }
+        self.ticks = self.ticks.wrapping_add(1);
         if self.guard.on_tick() {
             brain.signal(Signal::SIGKILL);
+        } else if let Some(systemd) = &mut self.to_systemd
+            && self.ticks.is_multiple_of(TICKS_PER_PING)
+        {
+            systemd.pass("WATCHDOG=1".to_owned());
         }
     }
 

@@ -31,6 +31,10 @@ const PAUSES: [Duration; 5] = [
 ];
 /// The window of the budget.
 const WINDOW: Duration = Duration::from_secs(10);
+/// That of brains which are stuck: each is borne for a while before it is killed, while it starts for half a minute.
+const STUCK_WINDOW: Duration = Duration::from_secs(600);
+/// Codes of a start that may pass: a descriptor or an interface was missing, or the one before had not ended yet.
+const PASSING: [u8; 3] = [1, 5, 6];
 /// Signals that ask for an end.
 const INT: i32 = 2;
 const TERM: i32 = 15;
@@ -68,6 +72,8 @@ pub struct Guard {
     patience: u32,
     /// The brain of now has given a beat.
     begun: bool,
+    /// Its loop has ended.
+    ending: bool,
     stuck: bool,
     leaving: bool,
 }
@@ -77,6 +83,7 @@ impl Guard {
     pub fn on_start(&mut self) {
         self.silent = 0;
         self.begun = false;
+        self.ending = false;
         self.stuck = false;
     }
 
@@ -93,14 +100,15 @@ impl Guard {
 
     /// The loop has ended, and what is left to do may take as long as a start.
     pub fn on_ending(&mut self) {
-        self.on_start();
+        self.silent = 0;
+        self.ending = true;
     }
 
     /// One tick of the guardian's own, after all that the brain has said was read. `true`: the brain is stuck and must
     /// be killed.
     pub fn on_tick(&mut self) -> bool {
         self.silent = self.silent.saturating_add(1);
-        let limit = match self.begun {
+        let limit = match self.begun && !self.ending {
             true => self.patience.clamp(PATIENCE, PATIENCE_MAX),
             false => BIRTH,
         };
@@ -117,7 +125,8 @@ impl Guard {
     /// A life has ended.
     pub fn on_end(&mut self, end: End, now: Instant) -> Next {
         let signal = match end {
-            End::Code(code) => return Next::Leave(Some(code)),
+            End::Code(code) if !self.is_passing(code) => return Next::Leave(Some(code)),
+            End::Code(_) => 0,
             End::Killed(signal) => signal,
         };
         if self.leaving {
@@ -125,7 +134,8 @@ impl Guard {
             let polite = !self.stuck && [INT, TERM].contains(&signal);
             return Next::Leave(polite.then_some(0));
         }
-        self.deaths.retain(|at| now.since(*at) < WINDOW);
+        let window = if self.stuck { STUCK_WINDOW } else { WINDOW };
+        self.deaths.retain(|at| now.since(*at) < window);
         let Some(after) = PAUSES.get(self.deaths.len()) else {
             return Next::Leave(None);
         };
@@ -140,13 +150,19 @@ impl Guard {
             End::Killed(_) if self.stuck => "killed, because it did not answer".to_owned(),
             End::Killed(0) => "not started".to_owned(),
             End::Killed(signal) => format!("killed by signal {signal}{}", name(signal)),
-            End::Code(code) => format!("ended with code {code}"),
+            End::Code(code) => format!("not started: it ended with code {code}"),
         }
     }
 
-    /// Whether the brain of now has given a beat.
-    pub fn has_begun(&self) -> bool {
-        self.begun
+    /// Whether it has an ear for signals, or may die of one: a first life has started nothing yet, but one in the place
+    /// of another is to end what that has started, in order.
+    pub fn may_hear(&self, stop: bool) -> bool {
+        self.begun || (stop && self.restarts == 0)
+    }
+
+    /// The start in the place of a life that was killed failed in a way that need not last.
+    fn is_passing(&self, code: u8) -> bool {
+        self.restarts > 0 && !self.begun && !self.leaving && PASSING.contains(&code)
     }
 
     /// Lives that were started in the place of one that ended.

@@ -79,6 +79,65 @@ fn five_deaths_in_ten_seconds_are_borne_and_a_sixth_is_not() {
 }
 
 #[test]
+fn a_brain_that_hangs_in_each_life_is_given_up_however_long_it_is_borne() {
+    for patience in [0, 50] {
+        let mut guard = started();
+        let mut now = 0;
+        let mut lives = 0;
+        loop {
+            guard.on_patience(patience);
+            now += 200 * ticks_to_stuck(&mut guard) as u64;
+            lives += 1;
+            assert!(lives < 10, "started for ever");
+            if guard.on_end(End::Killed(9), at(now)) == Next::Leave(None) {
+                break;
+            }
+            // Even if each hangs before its first beat.
+            guard.on_start();
+        }
+        assert_eq!(lives, 6);
+    }
+}
+
+#[test]
+fn a_start_in_the_place_of_another_that_fails_for_now_is_tried_again() {
+    for code in [1, 5, 6] {
+        let mut guard = started();
+        assert!(matches!(guard.on_end(End::Killed(9), at(0)), Next::Start { .. }));
+        guard.on_start();
+        let mut begun = guard.clone();
+        let mut asked = guard.clone();
+        assert!(matches!(guard.on_end(End::Code(code), at(1)), Next::Start { .. }));
+        begun.on_beat();
+        begun.on_ending();
+        assert_eq!(begun.on_end(End::Code(code), at(1)), Next::Leave(Some(code)));
+        asked.on_stop();
+        assert_eq!(asked.on_end(End::Code(code), at(1)), Next::Leave(Some(code)));
+    }
+    let mut refused = started();
+    refused.on_end(End::Killed(9), at(0));
+    refused.on_start();
+    assert_eq!(refused.on_end(End::Code(3), at(1)), Next::Leave(Some(3)));
+}
+
+#[test]
+fn a_signal_waits_until_there_is_an_ear_for_it() {
+    let mut guard = Guard::default();
+    guard.on_start();
+    assert!(guard.may_hear(true), "nothing was started yet");
+    assert!(!guard.may_hear(false), "a reload would end it");
+    guard.on_beat();
+    assert!(guard.may_hear(true) && guard.may_hear(false));
+    guard.on_ending();
+    assert!(guard.may_hear(true), "the next rung of a stop");
+    guard.on_end(End::Killed(9), at(0));
+    guard.on_start();
+    assert!(!guard.may_hear(true), "services of the last life would go on");
+    guard.on_beat();
+    assert!(guard.may_hear(true));
+}
+
+#[test]
 fn silence_is_counted_in_own_ticks_from_the_last_beat_on() {
     let mut guard = started();
     assert_eq!(ticks_to_stuck(&mut guard), 6, "a whole second at least");

@@ -42,7 +42,7 @@ impl Brain {
         if let Some(name) = words.next() {
             command.arg0(name);
         }
-        let child = command
+        let mut child = command
             .args(words)
             .arg(GUARDED)
             .stdin(Stdio::from(theirs))
@@ -54,9 +54,14 @@ impl Brain {
             .spawn()?;
         let number = i32::try_from(child.id()).map_err(|_| Errno::ERANGE)?;
         let pid = Pid::from_raw(number);
+        let pidfd = open_pidfd(pid).inspect_err(|_| {
+            // Nobody would see its end.
+            let _ = child.kill();
+            let _ = child.wait();
+        })?;
         Ok(Self {
             pid,
-            pidfd: open_pidfd(pid)?,
+            pidfd,
             bond: ours,
             silent: Cell::new(false),
         })

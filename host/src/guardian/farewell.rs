@@ -11,6 +11,7 @@ use crate::alone::alone;
 use crate::masters;
 use crate::net::last_word;
 use crate::net::leftovers::Keep;
+use crate::status_code::Code;
 
 /// What is to be said, by router and destination.
 #[derive(Debug, Default)]
@@ -37,18 +38,29 @@ impl Farewell {
         self.0.is_empty()
     }
 
-    /// Says it, and takes off whatever bears our mark. Whoever starts next begins anew.
+    /// Says it, and takes off whatever bears our mark. Whoever starts next begins anew. Where another standfast runs by
+    /// now, all of that is its own.
     pub(super) fn say(&self, runtime_dir: &Path) {
+        // The peers are told first; then two must not answer.
+        let told = alone(runtime_dir, || {
+            self.tell_peers(runtime_dir);
+            Keep::default()
+        });
+        if let Err(failure) = told {
+            if failure.code != Code::Running {
+                self.tell_peers(runtime_dir);
+            }
+            tracing::warn!("virtual addresses may still be there: {failure}");
+        }
+    }
+
+    fn tell_peers(&self, runtime_dir: &Path) {
         masters::forget(runtime_dir);
         for goodbye in self.0.values() {
             match last_word::say(goodbye) {
                 Ok(()) => tracing::warn!(router = %goodbye.router, "goodbye said in the place of the brain"),
                 Err(error) => tracing::warn!(router = %goodbye.router, "goodbye not said: {error}"),
             }
-        }
-        // The peers are told; now two must not answer.
-        if let Err(failure) = alone(runtime_dir, Keep::default) {
-            tracing::warn!("virtual addresses may still be there: {failure}");
         }
     }
 }
