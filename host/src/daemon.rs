@@ -239,7 +239,8 @@ pub(crate) async fn run(options: Options, mut config: Config) -> Result<(), Fail
     hands.masters.end();
     // The keeper does not wait for somebody to hear its answers.
     drop(events);
-    if !hands.forwarder.finish() || !hands.keeper.finish() {
+    let kept = hands.keeper.finish();
+    if !hands.forwarder.finish() || !kept {
         tracing::warn!("not everything was put back in time; the next start goes on with it");
     }
     // What remains of the socket would only mislead.

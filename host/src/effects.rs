@@ -155,7 +155,10 @@ impl Hands {
                     addresses,
                     lifetime,
                 };
-                self.forwarder.begin(router, way);
+                if !self.forwarder.begin(router.clone(), way) {
+                    let result = Err("too much is to be forwarded".to_owned());
+                    self.tell(Event::Forwarding { router, result });
+                }
             }
             Command::EndForward(router) => self.forwarder.end(router),
             Command::ForgetSuccessor(router) => self.successors.forget(router),

@@ -5,7 +5,8 @@ mod lan;
 use std::time::Duration;
 
 use lan::Lan;
-use lan::config::{ROUTER, With, ms, node, secs};
+use lan::config::{ROUTER, With, check, ms, node, secs};
+use lan::hands::Says;
 use standfast_core::command::Command;
 use standfast_core::config::drain::ON_STOP;
 use standfast_core::config::file::Config;
@@ -158,6 +159,18 @@ fn after_a_crash_nothing_is_forwarded() {
     lan.wait_master(1, secs(5));
     lan.run_for(secs(1));
     assert_eq!(forwards(&mut lan, 1, start), 0);
+}
+
+#[test]
+fn nothing_is_forwarded_to_who_lets_go_at_once() {
+    let checked = |number| keeps(node(number).with_check(check("hard")));
+    let mut lan = of(checked(150), checked(100));
+    let start = lan.now;
+    lan.hands(0).says.insert("hard".into(), Says::Fail);
+    lan.wait_master(1, secs(10));
+    lan.run_for(secs(1));
+    let done = (drains(&mut lan, 0, start), forwards(&mut lan, 1, start));
+    assert_eq!(done, (0, 0));
 }
 
 #[test]

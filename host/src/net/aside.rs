@@ -28,6 +28,8 @@ impl Aside {
         (router, held): (&RouterName, &[VirtualAddress]),
         lifetime: Duration,
     ) -> Result<(), String> {
+        // What an earlier time has left, if other addresses were configured then.
+        let _ = self.let_go(kernel, router);
         self.0.insert(router.clone(), held.to_vec());
         for device in carriers(held) {
             let found = find(kernel, &device).map_err(|error| format!("{device}: netlink: {error}"))?;

@@ -45,7 +45,7 @@ pub(crate) fn removal(table: &str) -> String {
 
 /// Makes the table, or makes it anew. These connections are known to have been begun here.
 ///
-/// When no more fit into what is noted, new connections go to the old master, too, which serves them.
+/// When no more fit into what is noted, nothing is forwarded any more: old connections are given up, never new ones.
 pub(crate) fn ruleset(table: &str, way: &Way, own: &[Connection]) -> String {
     let (family, kind, hops) = match way.to {
         IpAddr::V4(_) => ("ip", "ipv4_addr", "ttl"),
@@ -62,7 +62,7 @@ pub(crate) fn ruleset(table: &str, way: &Way, own: &[Connection]) -> String {
     let mut text = format!("add table {family} {table}\ndelete table {family} {table}\n");
     let _ = writeln!(text, "table {family} {table} {{");
     let _ = writeln!(text, "  set virtual {{");
-    let _ = writeln!(text, "    type {kind}; flags timeout;");
+    let _ = writeln!(text, "    type {kind}; flags dynamic,timeout;");
     let _ = writeln!(text, "    elements = {{ {} }}", virtuals.join(", "));
     let _ = writeln!(text, "  }}");
     let _ = writeln!(text, "  set own {{");
@@ -94,6 +94,11 @@ pub(crate) fn ruleset(table: &str, way: &Way, own: &[Connection]) -> String {
     let _ = writeln!(
         text,
         "    tcp flags & (syn | ack) == syn add @own {{ {tuple} }} return"
+    );
+    // None was to be had.
+    let _ = writeln!(
+        text,
+        "    tcp flags & (syn | ack) == syn delete @virtual {{ {family} daddr }} return"
     );
     let _ = writeln!(text, "    {tuple} @own return");
     // One is taken off on the way.
@@ -134,7 +139,7 @@ add table ip standfast/VI_1
 delete table ip standfast/VI_1
 table ip standfast/VI_1 {
   set virtual {
-    type ipv4_addr; flags timeout;
+    type ipv4_addr; flags dynamic,timeout;
     elements = { 192.0.2.10 timeout 360s }
   }
   set own {
@@ -149,6 +154,7 @@ table ip standfast/VI_1 {
     meta l4proto != tcp return
     fib daddr type != local return
     tcp flags & (syn | ack) == syn add @own { ip saddr . tcp sport . ip daddr . tcp dport } return
+    tcp flags & (syn | ack) == syn delete @virtual { ip daddr } return
     ip saddr . tcp sport . ip daddr . tcp dport @own return
     ip ttl set 2 dup to 192.0.2.1 device \"eth1\" drop
   }

@@ -5,13 +5,20 @@ use std::time::Duration;
 use kdl::KdlValue;
 
 use crate::config::node::Node;
+use crate::config::unicast::Transport;
 use crate::config::value::{self, Wrong, wrong};
 use crate::config::virtual_mac::VirtualMac;
 
 /// `drain-connections "5m"`, or `drain-connections #false`. Not with a virtual MAC: frames for it go to one node alone.
-pub(super) fn parse(node: Node<'_>, virtual_mac: Option<&VirtualMac>) -> Option<Option<Duration>> {
+/// With unicast peers only where it is written: a router between the nodes would drop what is forwarded.
+pub(super) fn parse(
+    node: Node<'_>,
+    virtual_mac: Option<&VirtualMac>,
+    transport: &Transport,
+) -> Option<Option<Duration>> {
     let Some(line) = node.child("drain-connections") else {
-        return Some(virtual_mac.is_none().then_some(UNLESS_WRITTEN));
+        let usual = virtual_mac.is_none() && *transport == Transport::Multicast;
+        return Some(usual.then_some(UNLESS_WRITTEN));
     };
     line.only(|value| match value {
         KdlValue::Bool(false) => Ok(None),

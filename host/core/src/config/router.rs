@@ -172,7 +172,8 @@ pub(crate) fn parse(node: Node<'_>, name: Option<RouterName>, scene: &mut Scene<
     let lease = lease::parse(node, silence);
     let drain = virtual_mac
         .as_ref()
-        .and_then(|virtual_mac| drain::parse(node, virtual_mac.as_ref()));
+        .zip(transport.as_ref())
+        .and_then(|(virtual_mac, transport)| drain::parse(node, virtual_mac.as_ref(), transport));
     let routes = route::routes(node, home, scene);
     let rules = route::rules(node, home, scene);
     let track = match node.child("track") {

@@ -316,11 +316,17 @@ impl Router {
     }
 
     fn perform(&mut self, actions: Vec<Action>, now: Instant, deeds: &mut Deeds) {
+        // Whose goodbye promises to serve connections on must go on answering.
+        let answers =
+            actions.contains(&Action::HandOver) && self.addresses.wanted() && self.addresses.present();
         for action in actions {
             match action {
-                Action::Send(priority) => self.send(priority, self.config.interval, now, deeds),
+                Action::Send(priority) => {
+                    let keeps = priority > 0 || answers;
+                    self.send(priority, (self.config.interval, keeps), now, deeds);
+                }
                 Action::LastWord(interval) => {
-                    self.send(self.machine.priority().get(), interval, now, deeds);
+                    self.send(self.machine.priority().get(), (interval, true), now, deeds);
                 }
                 Action::Hold => {
                     self.take_back(now, deeds);

@@ -16,7 +16,14 @@ use crate::wire::hmac::{Scope, Sequence, sign};
 
 impl Router {
     /// Sends an advert with current values (R-7.2-1: never a cached packet), to the group or to each peer.
-    pub(crate) fn send(&mut self, priority: u8, interval: AdvertInterval, now: Instant, deeds: &mut Deeds) {
+    /// It says whether it `keeps` connections, if it may.
+    pub(crate) fn send(
+        &mut self,
+        priority: u8,
+        (interval, keeps): (AdvertInterval, bool),
+        now: Instant,
+        deeds: &mut Deeds,
+    ) {
         let Some(source) = self.machine.primary() else {
             self.counters.send_errors += 1;
             return;
@@ -36,7 +43,7 @@ impl Router {
                     source,
                     destination,
                     ttl,
-                    keeps: self.config.drain.is_some(),
+                    keeps: keeps && self.config.drain.is_some(),
                     mac: self.config.virtual_mac.as_ref().map(|device| device.mac),
                     bytes,
                 });
